@@ -1,0 +1,283 @@
+//! The plan document: its shape, its validity rules, its encoding.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Abi, FsRight, FsRights, NetRight, Place, ProfileName, Scope};
+
+/// The format version that this build writes.
+pub const FORMAT: u32 = 1;
+
+/// The oldest format version that this build reads: the previous one, once there is one.
+pub const OLDEST_FORMAT: u32 = if FORMAT > 1 { FORMAT - 1 } else { FORMAT };
+
+/// What one launch enforces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchPlan {
+    /// Format version of the document.
+    pub format: u32,
+    /// The profile that the plan was compiled from.
+    pub profile: ProfileName,
+    /// The launch is refused on a kernel with an older Landlock ABI than this (at least 1).
+    pub min_abi: Abi,
+    /// Whether denials are audited after the workload's own execve (ABI 7; ignored below).
+    pub log_denials: bool,
+    /// What is denied unless a rule allows it, by the ABI that introduced the right.
+    pub handled: Vec<Handled>,
+    /// What is allowed on files and directories.
+    pub rules: Vec<PathRule>,
+    /// What is allowed on TCP ports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortRule>,
+    /// Places that no variable-derived rule may open up: such a rule is dropped when one of these
+    /// exists at or below it, or when it lies in one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<Place>,
+}
+
+/// Rights that a kernel of the given ABI or later enforces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handled {
+    /// The Landlock ABI that introduced them.
+    pub abi: Abi,
+    /// File system rights.
+    #[serde(default, skip_serializing_if = "FsRights::is_empty_ref")]
+    pub fs: FsRights,
+    /// TCP rights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub net: Vec<NetRight>,
+    /// Scopes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Scope>,
+}
+
+/// Rights on a file, or on a directory and all below it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathRule {
+    /// The file or directory.
+    pub path: Place,
+    /// What is allowed there. On a file, the rights that apply to directories only are left out.
+    pub rights: FsRights,
+    /// Whether the launch goes on when the path does not exist or cannot be reached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// What asked for the rule: a group or a section of a profile. For people.
+    pub origin: String,
+}
+
+/// Rights on one TCP port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortRule {
+    /// The port.
+    pub port: u16,
+    /// What is allowed on it.
+    pub rights: Vec<NetRight>,
+    /// What asked for the rule. For people.
+    pub origin: String,
+}
+
+/// Why bytes are no plan that this build can apply.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Not JSON, or not of the plan's shape.
+    #[error("not a launch plan")]
+    Syntax(#[from] serde_json::Error),
+    /// Written by a build that is too far away from this one.
+    #[error(
+        "plan format {found} is not readable here (this build reads {OLDEST_FORMAT} to {FORMAT}): install launcher and plugin of the same release"
+    )]
+    Format {
+        /// The version that the document states.
+        found: u32,
+    },
+    /// Well-formed, but it contradicts itself.
+    #[error(transparent)]
+    Invalid(#[from] InvalidPlan),
+}
+
+/// How a plan contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPlan {
+    /// Below 1, every kernel would do.
+    #[error("min_abi {0} is below 1, which would allow a launch without Landlock")]
+    MinAbi(Abi),
+    /// The list must ascend, each ABI at most once.
+    #[error("handled rights for ABI {0} do not stand in ascending order of ABI")]
+    HandledOrder(Abi),
+    /// A right under the wrong ABI would be dropped on kernels that have it.
+    #[error("right {right} belongs to ABI {since}, not to {abi}")]
+    WrongAbi {
+        /// Name of the right.
+        right: &'static str,
+        /// ABI that introduced it.
+        since: Abi,
+        /// ABI that the plan names.
+        abi: Abi,
+    },
+    /// Nothing would be denied.
+    #[error("the plan handles no file system right of ABI 1, so it would confine nothing")]
+    HandlesNothing,
+    /// A rule grants what is not denied in the first place.
+    #[error("rule for {target} grants {right}, which the plan does not handle")]
+    NotHandled {
+        /// Path or port of the rule.
+        target: String,
+        /// Name of the right.
+        right: &'static str,
+    },
+    /// A rule that allows nothing.
+    #[error("rule for {0} grants nothing")]
+    EmptyRule(String),
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u32,
+}
+
+impl LaunchPlan {
+    /// Reads and validates a plan.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let FormatOnly { format } = serde_json::from_slice(bytes)?;
+        if !(OLDEST_FORMAT..=FORMAT).contains(&format) {
+            return Err(DecodeError::Format { found: format });
+        }
+        let plan: Self = serde_json::from_slice(bytes)?;
+        plan.validate()?;
+        Ok(plan)
+    }
+
+    /// The file system rights that a kernel of `abi` enforces under this plan.
+    pub fn handled_fs(&self, abi: Abi) -> FsRights {
+        self.handled_up_to(abi)
+            .fold(FsRights::EMPTY, |set, h| set.union(h.fs))
+    }
+
+    /// The TCP rights that a kernel of `abi` enforces under this plan.
+    pub fn handled_net(&self, abi: Abi) -> Vec<NetRight> {
+        self.handled_up_to(abi)
+            .flat_map(|h| h.net.iter().copied())
+            .collect()
+    }
+
+    /// The scopes that a kernel of `abi` enforces under this plan.
+    pub fn handled_scopes(&self, abi: Abi) -> Vec<Scope> {
+        self.handled_up_to(abi)
+            .flat_map(|h| h.scopes.iter().copied())
+            .collect()
+    }
+
+    fn handled_up_to(&self, abi: Abi) -> impl Iterator<Item = &Handled> {
+        self.handled.iter().filter(move |h| h.abi <= abi)
+    }
+
+    /// Checks what the types cannot express.
+    pub fn validate(&self) -> Result<(), InvalidPlan> {
+        if self.min_abi < 1 {
+            return Err(InvalidPlan::MinAbi(self.min_abi));
+        }
+        self.validate_handled()?;
+        let fs = self.handled_fs(Abi::MAX);
+        for rule in &self.rules {
+            let target = || rule.path.to_string();
+            if rule.rights.is_empty() {
+                return Err(InvalidPlan::EmptyRule(target()));
+            }
+            if let Some(right) = rule.rights.iter().find(|r| !fs.contains(*r)) {
+                return Err(not_handled(target(), right.name()));
+            }
+        }
+        let net = self.handled_net(Abi::MAX);
+        for rule in &self.ports {
+            let target = || format!("TCP port {}", rule.port);
+            if rule.rights.is_empty() {
+                return Err(InvalidPlan::EmptyRule(target()));
+            }
+            if let Some(right) = rule.rights.iter().find(|r| !net.contains(r)) {
+                return Err(not_handled(target(), right.name()));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_handled(&self) -> Result<(), InvalidPlan> {
+        if let Some(pair) = self.handled.windows(2).find(|w| w[0].abi >= w[1].abi) {
+            return Err(InvalidPlan::HandledOrder(pair[1].abi));
+        }
+        for handled in &self.handled {
+            let named = (handled.fs.iter().map(|r| (r.name(), r.since())))
+                .chain(handled.net.iter().map(|r| (r.name(), r.since())))
+                .chain(handled.scopes.iter().map(|s| (s.name(), s.since())));
+            for (right, since) in named {
+                if since != handled.abi {
+                    let abi = handled.abi;
+                    return Err(InvalidPlan::WrongAbi { right, since, abi });
+                }
+            }
+        }
+        if !self.handled_fs(1).contains(FsRight::ReadFile) {
+            return Err(InvalidPlan::HandlesNothing);
+        }
+        Ok(())
+    }
+}
+
+fn not_handled(target: String, right: &'static str) -> InvalidPlan {
+    InvalidPlan::NotHandled { target, right }
+}
+
+impl FsRights {
+    fn is_empty_ref(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// The content address of a plan: the SHA-256 of its encoding, in lower-case hex.
+#[cfg(feature = "digest")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlanDigest(String);
+
+#[cfg(feature = "digest")]
+impl std::fmt::Display for PlanDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A plan as it lies in a file.
+#[cfg(feature = "digest")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedPlan {
+    /// The file's content.
+    pub bytes: Vec<u8>,
+    /// The content's address.
+    pub digest: PlanDigest,
+}
+
+#[cfg(feature = "digest")]
+impl LaunchPlan {
+    /// Validates and encodes the plan. Equal plans yield equal bytes.
+    pub fn encode(&self) -> Result<EncodedPlan, InvalidPlan> {
+        use sha2::Digest as _;
+        use std::fmt::Write as _;
+
+        self.validate()?;
+        let mut bytes = serde_json::to_vec(self).expect("a plan has only string keys");
+        bytes.push(b'\n');
+        let mut hex = String::with_capacity(64);
+        for byte in sha2::Sha256::digest(&bytes) {
+            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
+        }
+        let digest = PlanDigest(hex);
+        Ok(EncodedPlan { bytes, digest })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+use super::*;
+
+fn plan() -> LaunchPlan {
+    LaunchPlan {
+        format: FORMAT,
+        profile: ProfileName::parse("default").unwrap(),
+        min_abi: 1,
+        log_denials: true,
+        handled: vec![
+            Handled {
+                abi: 1,
+                fs: FsRights::of(&[FsRight::Execute, FsRight::ReadFile, FsRight::ReadDir]),
+                net: vec![],
+                scopes: vec![],
+            },
+            Handled {
+                abi: 4,
+                fs: FsRights::EMPTY,
+                net: vec![NetRight::ConnectTcp],
+                scopes: vec![],
+            },
+        ],
+        rules: vec![PathRule {
+            path: Place::parse("/usr").unwrap(),
+            rights: FsRights::of(&[FsRight::ReadFile]),
+            optional: true,
+            origin: "system".into(),
+        }],
+        ports: vec![],
+        deny: vec![],
+    }
+}
+
+fn json(plan: &LaunchPlan) -> Vec<u8> {
+    serde_json::to_vec(plan).unwrap()
+}
+
+#[test]
+fn decodes_what_it_encodes() {
+    assert_eq!(LaunchPlan::decode(&json(&plan())).unwrap(), plan());
+}
+
+#[test]
+fn a_right_counts_from_its_abi_on() {
+    assert!(plan().handled_net(3).is_empty());
+    assert_eq!(plan().handled_net(4), [NetRight::ConnectTcp]);
+}
+
+#[test]
+fn unknown_fields_rights_and_formats_are_refused() {
+    let text = String::from_utf8(json(&plan())).unwrap();
+    for (from, to) in [
+        ("\"min_abi\"", "\"min_abl\""),
+        ("\"read_file\"", "\"read_files\""),
+        ("\"format\":1", "\"format\":2"),
+        ("\"format\":1", "\"format\":0"),
+        ("\"/usr\"", "\"/usr/../etc\""),
+        ("\"default\"", "\"../default\""),
+    ] {
+        let broken = text.replacen(from, to, 1);
+        assert_ne!(broken, text, "{from} is not in the plan");
+        assert!(
+            LaunchPlan::decode(broken.as_bytes()).is_err(),
+            "{to} was accepted"
+        );
+    }
+    for cut in [0, 1, text.len() / 2, text.len() - 1] {
+        assert!(
+            LaunchPlan::decode(&text.as_bytes()[..cut]).is_err(),
+            "a plan cut at {cut} was accepted"
+        );
+    }
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let broken = |edit: fn(&mut LaunchPlan)| {
+        let mut plan = plan();
+        edit(&mut plan);
+        LaunchPlan::decode(&json(&plan)).unwrap_err().to_string()
+    };
+    assert!(broken(|p| p.min_abi = 0).contains("min_abi 0"));
+    assert!(broken(|p| p.handled.swap(0, 1)).contains("ascending"));
+    assert!(broken(|p| p.handled[0].abi = 2).contains("belongs to ABI 1"));
+    assert!(broken(|p| p.handled.truncate(0)).contains("confine nothing"));
+    assert!(
+        broken(|p| p.rules[0].rights = FsRights::of(&[FsRight::MakeChar]))
+            .contains("/usr grants make_char")
+    );
+    assert!(broken(|p| p.rules[0].rights = FsRights::EMPTY).contains("/usr grants nothing"));
+    assert!(
+        broken(|p| p.ports.push(PortRule {
+            port: 80,
+            rights: vec![NetRight::BindTcp],
+            origin: String::new(),
+        }))
+        .contains("TCP port 80 grants bind_tcp")
+    );
+}
+
+#[cfg(feature = "digest")]
+#[test]
+fn the_digest_follows_the_content() {
+    let first = plan().encode().unwrap();
+    assert_eq!(first, plan().encode().unwrap());
+    let mut other = plan();
+    other.log_denials = false;
+    assert_ne!(first.digest, other.encode().unwrap().digest);
+    assert_eq!(first.digest.to_string().len(), 64);
+}
