@@ -1,0 +1,176 @@
+//! Whether a container is wrapped as it must be.
+
+use kubefence_profile::{LAUNCHER, MOUNT_POINT, ProfileName};
+
+use crate::destination::covers_launcher;
+use crate::wrap::{BindMount, LauncherDir, is_wrapped_in};
+use crate::{Container, Mount};
+
+/// What keeps a container from being properly wrapped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotWrapped {
+    /// It would not start through the launcher, or under another profile.
+    #[error("its command does not begin with `{LAUNCHER} wrap --profile {profile} --`")]
+    Args {
+        /// The profile it should start under.
+        profile: ProfileName,
+    },
+    /// The launcher is not there.
+    #[error("nothing is mounted at {MOUNT_POINT}")]
+    NoMount,
+    /// Something else than the launcher may be there.
+    #[error("{MOUNT_POINT} is mounted from {found:?} instead of {expected:?}")]
+    Source {
+        /// Where the mount comes from.
+        found: String,
+        /// Where it should come from.
+        expected: String,
+    },
+    /// What is there could be changed from inside, or more than a plain mount.
+    #[error("the mount at {MOUNT_POINT} lacks the option `{0}`")]
+    Option(&'static str),
+    /// Another mount covers the launcher.
+    #[error("a second mount at {0:?} covers {MOUNT_POINT}")]
+    Covered(String),
+}
+
+/// Checks that `container`, as the runtime is about to start it, is wrapped in `profile`.
+pub fn verify(
+    container: Container<'_>,
+    profile: &ProfileName,
+    dir: &LauncherDir,
+) -> Result<(), NotWrapped> {
+    if !is_wrapped_in(profile, container.args) {
+        return Err(NotWrapped::Args {
+            profile: profile.clone(),
+        });
+    }
+    let mut launcher_mount: Option<&Mount<'_>> = None;
+    for mount in container
+        .mounts
+        .iter()
+        .filter(|m| covers_launcher(m.destination))
+    {
+        if mount.destination != MOUNT_POINT || launcher_mount.is_some() {
+            return Err(NotWrapped::Covered(mount.destination.to_owned()));
+        }
+        launcher_mount = Some(mount);
+    }
+    let mount = launcher_mount.ok_or(NotWrapped::NoMount)?;
+    if mount.source != dir.as_str() {
+        return Err(NotWrapped::Source {
+            found: mount.source.to_owned(),
+            expected: dir.as_str().to_owned(),
+        });
+    }
+    let missing = BindMount::OPTIONS
+        .into_iter()
+        .find(|option| !mount.options.iter().any(|o| o == option));
+    missing.map_or(Ok(()), |option| Err(NotWrapped::Option(option)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::Injection;
+
+    fn dir() -> LauncherDir {
+        LauncherDir::of_launcher(Path::new("/opt/nono-nri/nono")).unwrap()
+    }
+
+    /// Wraps a container, lets `edit` tamper with the result, and verifies that.
+    fn verdict(edit: impl FnOnce(&mut Vec<String>, &mut Vec<BindMount>)) -> Result<(), NotWrapped> {
+        let profile = ProfileName::parse("default").unwrap();
+        let original = ["sleep".to_owned(), "1".to_owned()];
+        let bare = Container {
+            args: &original,
+            env: &[],
+            mounts: &[],
+        };
+        let injection = Injection::plan(bare, &profile, &dir()).unwrap();
+        let (mut args, mut mounts) = (injection.args, vec![injection.mount]);
+        edit(&mut args, &mut mounts);
+        let mounts: Vec<Mount<'_>> = mounts
+            .iter()
+            .map(|m| Mount {
+                destination: &m.destination,
+                source: &m.source,
+                options: &m.options,
+            })
+            .collect();
+        verify(
+            Container {
+                args: &args,
+                env: &[],
+                mounts: &mounts,
+            },
+            &profile,
+            &dir(),
+        )
+    }
+
+    fn extra(destination: &str) -> BindMount {
+        BindMount {
+            destination: destination.to_owned(),
+            source: "/evil".to_owned(),
+            options: vec![],
+        }
+    }
+
+    #[test]
+    fn accepts_what_plan_produces() {
+        assert_eq!(verdict(|_, _| ()), Ok(()));
+        assert_eq!(
+            verdict(|_, mounts| mounts.insert(0, extra("/data"))),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn tampered_args_are_found() {
+        for tamper in [
+            |args: &mut Vec<String>| drop(args.drain(..5)),
+            |args: &mut Vec<String>| args[0] = "/tmp/nono".to_owned(),
+            |args: &mut Vec<String>| args[3] = "other".to_owned(),
+            |args: &mut Vec<String>| args.truncate(5),
+            |args: &mut Vec<String>| args.insert(0, "/bin/sh".to_owned()),
+        ] {
+            assert!(matches!(
+                verdict(|args, _| tamper(args)),
+                Err(NotWrapped::Args { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn tampered_mounts_are_found() {
+        let covered = |at: &str| Err(NotWrapped::Covered(at.to_owned()));
+        assert_eq!(
+            verdict(|_, mounts| mounts.clear()),
+            Err(NotWrapped::NoMount)
+        );
+        assert_eq!(
+            verdict(|_, mounts| mounts.push(extra("/nono"))),
+            covered("/nono")
+        );
+        assert_eq!(
+            verdict(|_, mounts| mounts.push(extra("/nono/nono"))),
+            covered("/nono/nono")
+        );
+        assert_eq!(
+            verdict(|_, mounts| mounts.insert(0, extra("/x/../nono"))),
+            covered("/x/../nono")
+        );
+        assert_eq!(
+            verdict(|_, mounts| mounts[0].options.retain(|o| o != "ro")),
+            Err(NotWrapped::Option("ro"))
+        );
+        assert!(matches!(
+            verdict(|_, mounts| mounts[0].source = "/evil".to_owned()),
+            Err(NotWrapped::Source { .. })
+        ));
+    }
+}
