@@ -1,0 +1,159 @@
+//! Which places may become rules: verdicts on paths that the kernel resolved.
+//!
+//! Pure. The image decides `$HOME`, the working directory and every symlink, so a place is judged by
+//! the path of the descriptor that was opened, never by the name that led there. Refusing a place
+//! drops its rule, which only tightens the sandbox.
+//!
+//! Not here: opening places (`places`).
+
+use kubefence_launch_plan::{FsRight, FsRights, PathRule, Place};
+
+/// The rights that apply to what is no directory.
+pub(crate) const FILE_RIGHTS: FsRights = FsRights::of(&[
+    FsRight::Execute,
+    FsRight::WriteFile,
+    FsRight::ReadFile,
+    FsRight::Truncate,
+    FsRight::IoctlDev,
+]);
+
+/// Directories that are never granted as a whole. Below them a place may lie.
+const TOO_BROAD: [&[u8]; 3] = [b"/", b"/var", b"/var/lib"];
+
+/// System directories: nothing in or above them is granted on the image's word.
+///
+/// `/var/run` and `/var/lock` are links into `/run` in most images. In the others, busybox among
+/// them, they are directories, and the service-account token is mounted below the former.
+const SYSTEM: [&[u8]; 12] = [
+    b"/etc",
+    b"/usr",
+    b"/bin",
+    b"/sbin",
+    b"/proc",
+    b"/sys",
+    b"/dev",
+    b"/boot",
+    b"/run",
+    b"/nono",
+    b"/var/run",
+    b"/var/lock",
+];
+
+/// Directories in which no program file is granted on the image's word.
+const NO_PROGRAMS: [&[u8]; 3] = [b"/proc", b"/sys", b"/dev"];
+
+/// Why a place is not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The kernel knows no path for it below the root: a pipe, or another mount tree.
+    Unreachable,
+    /// It was deleted.
+    Deleted,
+    /// It holds too much.
+    TooBroad,
+    /// It lies in or above a system directory.
+    System,
+    /// A deny place of the plan lies in, at or above it.
+    Denied,
+    /// It is no program file.
+    NoProgram,
+}
+
+/// What to do with a rule for an absolute path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redirect {
+    /// The path is where it says it is.
+    None,
+    /// It leads to where another rule already grants as much.
+    Redundant,
+    /// It leads elsewhere: the image chose the target.
+    Elsewhere,
+}
+
+/// Whether `path` is `base` or lies below it, by components.
+pub(crate) fn at_or_below(path: &[u8], base: &[u8]) -> bool {
+    match path.strip_prefix(base) {
+        Some(rest) => rest.is_empty() || rest[0] == b'/' || base == b"/",
+        None => false,
+    }
+}
+
+/// Judges a place that the image chose, by its resolved `path`.
+///
+/// `deny` holds the resolved paths of the plan's deny places that exist.
+pub(crate) fn untrusted(path: &[u8], deny: &[Vec<u8>]) -> Result<(), Refusal> {
+    reachable(path)?;
+    if TOO_BROAD.contains(&path) {
+        return Err(Refusal::TooBroad);
+    }
+    if SYSTEM.iter().any(|system| related(path, system)) || in_library(path) {
+        return Err(Refusal::System);
+    }
+    if deny.iter().any(|place| related(path, place)) {
+        return Err(Refusal::Denied);
+    }
+    Ok(())
+}
+
+/// Judges the program file that is about to be executed: it may lie in a system directory.
+pub(crate) fn entrypoint(path: &[u8], mode: u32, deny: &[Vec<u8>]) -> Result<(), Refusal> {
+    reachable(path)?;
+    let is_program = mode & libc::S_IFMT == libc::S_IFREG && mode & 0o111 != 0;
+    if !is_program || NO_PROGRAMS.iter().any(|dir| at_or_below(path, dir)) {
+        return Err(Refusal::NoProgram);
+    }
+    if deny.iter().any(|place| related(path, place)) {
+        return Err(Refusal::Denied);
+    }
+    Ok(())
+}
+
+/// Judges the rule `rule` for the absolute path `named`, which the kernel resolved to `resolved`.
+///
+/// A target that another rule of the plan covers needs no rule of its own (`/lib -> usr/lib` beside a
+/// rule for `/usr`). The covering rule is looked up by the resolved path, so no link can stand in
+/// between.
+pub(crate) fn redirect(
+    named: &str,
+    resolved: &[u8],
+    rights: FsRights,
+    rules: &[PathRule],
+) -> Redirect {
+    if resolved == named.as_bytes() {
+        return Redirect::None;
+    }
+    let covers = |rule: &PathRule| match &rule.path {
+        Place::Absolute(base) => {
+            at_or_below(resolved, base.as_bytes()) && rule.rights.contains_all(rights)
+        }
+        Place::Below(..) => false,
+    };
+    if rules.iter().any(covers) {
+        Redirect::Redundant
+    } else {
+        Redirect::Elsewhere
+    }
+}
+
+fn reachable(path: &[u8]) -> Result<(), Refusal> {
+    if !path.starts_with(b"/") {
+        return Err(Refusal::Unreachable); // also `(unreachable)/…` and `pipe:[…]`
+    }
+    if path.ends_with(b" (deleted)") {
+        return Err(Refusal::Deleted); // also a file that is really called so
+    }
+    Ok(())
+}
+
+/// Whether one of the two contains the other.
+fn related(path: &[u8], other: &[u8]) -> bool {
+    at_or_below(path, other) || at_or_below(other, path)
+}
+
+/// `/lib*`: `/lib64`, `/libx32`, and what else begins so.
+fn in_library(path: &[u8]) -> bool {
+    path.starts_with(b"/lib")
+}
+
+#[cfg(test)]
+mod tests;

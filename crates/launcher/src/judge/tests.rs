@@ -1,0 +1,263 @@
+use super::*;
+
+const RX: FsRights = FsRights::of(&[FsRight::ReadFile, FsRight::ReadDir, FsRight::Execute]);
+const RW: FsRights = FsRights::of(&[FsRight::ReadFile, FsRight::WriteFile]);
+const READ: FsRights = FsRights::of(&[FsRight::ReadFile]);
+
+fn rule(path: &str, rights: FsRights) -> PathRule {
+    PathRule {
+        path: Place::parse(path).unwrap(),
+        rights,
+        optional: false,
+        origin: "test".into(),
+    }
+}
+
+#[test]
+fn places_of_a_workload_are_granted() {
+    for path in [
+        "/app",
+        "/srv",
+        "/opt",
+        "/workspace",
+        "/home",
+        "/home/u",
+        "/root",
+        "/tmp",
+        "/tmp/x",
+        "/mnt/v",
+        "/var/tmp",
+        "/var/lib/app",
+        "/var/www",
+        "/var/cache/x",
+        "/var/runner",
+        "/etcetera",
+        "/users",
+        "/binary",
+        "/developer",
+        "/process",
+        "/system",
+        "/running",
+        "/nonono",
+        "/bootstrap",
+        "/data/etc",
+        "/data/usr/bin",
+        "/a (deleted)/b",
+        "/a b",
+        "/data/nono",
+        "/var/locksmith",
+    ] {
+        assert_eq!(untrusted(path.as_bytes(), &[]), Ok(()), "{path}");
+    }
+    assert_eq!(untrusted(b"/data/\xff", &[]), Ok(()));
+}
+
+#[test]
+fn system_places_are_not() {
+    for path in [
+        "/etc",
+        "/etc/x",
+        "/usr",
+        "/usr/local",
+        "/usr/local/lib/x",
+        "/bin",
+        "/bin/x",
+        "/sbin",
+        "/lib",
+        "/lib/x",
+        "/lib32",
+        "/lib64",
+        "/lib64/x",
+        "/libx32",
+        "/libexec",
+        "/proc",
+        "/proc/1/root",
+        "/proc/self",
+        "/sys",
+        "/sys/fs/cgroup",
+        "/dev",
+        "/dev/shm",
+        "/dev/shm/x",
+        "/boot",
+        "/run",
+        "/run/user/0",
+        "/run/secrets/kubernetes.io/serviceaccount",
+        "/nono",
+        "/nono/profiles",
+        "/var/run",
+        "/var/run/secrets/kubernetes.io/serviceaccount",
+        "/var/lock",
+        "/var/lock/x",
+    ] {
+        assert_eq!(
+            untrusted(path.as_bytes(), &[]),
+            Err(Refusal::System),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn places_above_everything_are_not() {
+    for path in ["/", "/var", "/var/lib"] {
+        assert_eq!(
+            untrusted(path.as_bytes(), &[]),
+            Err(Refusal::TooBroad),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn what_has_no_path_is_not() {
+    let cases = [
+        ("", Refusal::Unreachable),
+        ("(unreachable)/home", Refusal::Unreachable),
+        ("(unreachable)", Refusal::Unreachable),
+        ("pipe:[4026]", Refusal::Unreachable),
+        ("anon_inode:[eventfd]", Refusal::Unreachable),
+        ("home/u", Refusal::Unreachable),
+        ("/home/u (deleted)", Refusal::Deleted),
+        ("/ (deleted)", Refusal::Deleted),
+        ("/memfd:x (deleted)", Refusal::Deleted),
+    ];
+    for (path, refusal) in cases {
+        assert_eq!(untrusted(path.as_bytes(), &[]), Err(refusal), "{path}");
+        let program = libc::S_IFREG | 0o755;
+        assert_eq!(
+            entrypoint(path.as_bytes(), program, &[]),
+            Err(refusal),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn deny_places_refuse_what_holds_them_and_what_they_hold() {
+    let deny = [b"/home/u/.ssh".to_vec(), b"/data".to_vec()];
+    for path in [
+        "/home",
+        "/home/u",
+        "/home/u/.ssh",
+        "/home/u/.ssh/x",
+        "/data",
+        "/data/x",
+    ] {
+        assert_eq!(
+            untrusted(path.as_bytes(), &deny),
+            Err(Refusal::Denied),
+            "{path}"
+        );
+    }
+    for path in ["/home/u/.sshd", "/home/u/.config", "/home/v", "/database"] {
+        assert_eq!(untrusted(path.as_bytes(), &deny), Ok(()), "{path}");
+    }
+}
+
+#[test]
+fn a_program_may_lie_anywhere_but_in_kernel_file_systems() {
+    let program = libc::S_IFREG | 0o100;
+    for path in [
+        "/usr/bin/x",
+        "/x",
+        "/run/x",
+        "/etc/x",
+        "/var/run/x",
+        "/nono/nono",
+        "/lib/ld.so",
+    ] {
+        assert_eq!(entrypoint(path.as_bytes(), program, &[]), Ok(()), "{path}");
+    }
+    for path in ["/proc/1/exe", "/sys/x", "/dev/shm/x", "/dev"] {
+        assert_eq!(
+            entrypoint(path.as_bytes(), program, &[]),
+            Err(Refusal::NoProgram),
+            "{path}"
+        );
+    }
+    let denied = [b"/run/secrets".to_vec()];
+    assert_eq!(
+        entrypoint(b"/run/secrets/token", program, &denied),
+        Err(Refusal::Denied)
+    );
+}
+
+#[test]
+fn only_an_executable_regular_file_is_a_program() {
+    for mode in [
+        libc::S_IFREG | 0o644,
+        libc::S_IFDIR | 0o755,
+        libc::S_IFCHR | 0o777,
+        libc::S_IFIFO | 0o777,
+        libc::S_IFSOCK | 0o777,
+        libc::S_IFLNK | 0o777,
+        libc::S_IFBLK | 0o777,
+    ] {
+        assert_eq!(
+            entrypoint(b"/app/x", mode, &[]),
+            Err(Refusal::NoProgram),
+            "{mode:o}"
+        );
+    }
+}
+
+#[test]
+fn a_path_that_is_what_it_says_is_taken_as_it_is() {
+    // Even a path that would be refused on the image's word: the plan comes from the host.
+    for path in ["/etc/ssl", "/usr", "/dev/null", "/proc", "/var/run/x"] {
+        assert_eq!(redirect(path, path.as_bytes(), RX, &[]), Redirect::None);
+    }
+}
+
+#[test]
+fn a_link_to_what_is_granted_anyway_is_redundant() {
+    let rules = [rule("/usr", RX), rule("/lib", RX), rule("/proc", READ)];
+    let cases = [
+        ("/lib", "/usr/lib", RX, Redirect::Redundant),
+        ("/lib", "/usr", RX, Redirect::Redundant),
+        (
+            "/etc/localtime",
+            "/usr/share/zoneinfo/UTC",
+            READ,
+            Redirect::Redundant,
+        ),
+        ("/dev/fd", "/proc/7/fd", READ, Redirect::Redundant),
+        ("/dev/fd", "/proc/7/fd", RX, Redirect::Elsewhere),
+        ("/lib", "/usr/lib", RW, Redirect::Elsewhere),
+        ("/lib", "/usrlocal", RX, Redirect::Elsewhere),
+        ("/lib", "/", RX, Redirect::Elsewhere),
+        ("/opt", "/var/run/secrets", RX, Redirect::Elsewhere),
+        ("/dev/stdout", "pipe:[1]", RW, Redirect::Elsewhere),
+        ("/usr", "/usr (deleted)", RX, Redirect::Elsewhere),
+    ];
+    for (named, resolved, rights, expected) in cases {
+        let verdict = redirect(named, resolved.as_bytes(), rights, &rules);
+        assert_eq!(verdict, expected, "{named} -> {resolved}");
+    }
+}
+
+#[test]
+fn a_variable_rule_covers_no_link() {
+    let rules = [rule("$HOME", RX)];
+    assert_eq!(redirect("/a", b"$HOME/x", RX, &rules), Redirect::Elsewhere);
+}
+
+#[test]
+fn components_are_not_prefixes() {
+    let cases = [
+        ("/a", "/a", true),
+        ("/a/b", "/a", true),
+        ("/ab", "/a", false),
+        ("/", "/a", false),
+        ("/a", "/", true),
+        ("/", "/", true),
+        ("", "/", false),
+    ];
+    for (path, base, expected) in cases {
+        assert_eq!(
+            at_or_below(path.as_bytes(), base.as_bytes()),
+            expected,
+            "{path} {base}"
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! From the rules of a plan to open descriptors with rights.
+//!
+//! Invariants:
+//! - A place is opened once. The path that is judged is the kernel's path of that descriptor, and the
+//!   same descriptor becomes the rule, so nothing can be exchanged in between.
+//! - No link of procfs is followed into another mount tree (a leaked descriptor as `$HOME`).
+//! - A place that is refused is left out: that only tightens. So is one behind a loop of links.
+
+use std::os::fd::OwnedFd;
+
+use kubefence_launch_plan::{FsRights, LaunchPlan, PathRule, Place, Variable};
+
+use crate::errno::Errno;
+use crate::judge::{self, Redirect, Refusal};
+use crate::place_source::Surroundings;
+use crate::procfs::{ProcFs, ProcFsError};
+use crate::report::Shown;
+use crate::sys::{self, At};
+
+/// An open file or directory, and what is allowed there.
+pub(crate) struct Grant {
+    /// The place.
+    pub(crate) place: OwnedFd,
+    /// The rights, all of which apply to it.
+    pub(crate) rights: FsRights,
+}
+
+/// Why a rule can be neither applied nor left out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum PlaceError {
+    #[error(
+        "the profile requires {place} ({origin}), which does not exist here: set the variable to an absolute path without `..`"
+    )]
+    Nowhere { place: Place, origin: String },
+    #[error("cannot open {place} ({origin}) at {path}: repair it, or choose a profile without it")]
+    Open {
+        place: Place,
+        origin: String,
+        path: Shown,
+        #[source]
+        errno: Errno,
+    },
+    #[error("cannot tell what {place} ({origin}) is")]
+    Status {
+        place: Place,
+        origin: String,
+        #[source]
+        errno: Errno,
+    },
+    #[error(transparent)]
+    ProcFs(#[from] ProcFsError),
+}
+
+/// Opens the places of one plan.
+pub(crate) struct Places<'a> {
+    proc: &'a ProcFs,
+    plan: &'a LaunchPlan,
+    handled: FsRights,
+    surroundings: Surroundings<'a>,
+    deny: Vec<Vec<u8>>,
+}
+
+impl<'a> Places<'a> {
+    /// Prepares to open the places of `plan`, of whose rights `handled` can be granted.
+    pub(crate) fn new(
+        proc: &'a ProcFs,
+        plan: &'a LaunchPlan,
+        handled: FsRights,
+        surroundings: Surroundings<'a>,
+    ) -> Result<Self, PlaceError> {
+        let mut deny = Vec::new();
+        for place in &plan.deny {
+            if let Some(path) = surroundings.path_to(place) {
+                deny.extend(deny_locations(proc, path.to_bytes())?);
+            }
+        }
+        Ok(Self {
+            proc,
+            plan,
+            handled,
+            surroundings,
+            deny,
+        })
+    }
+
+    /// Opens and judges the place of `rule`. `None` means that the rule is left out.
+    pub(crate) fn grant(&self, rule: &PathRule) -> Result<Option<Grant>, PlaceError> {
+        let Some(place) = self.open(rule)? else {
+            return Ok(None);
+        };
+        let path = self.proc.path_of(&place)?;
+        let status = sys::status(At::Dir(&place), c"").map_err(|errno| PlaceError::Status {
+            place: rule.path.clone(),
+            origin: rule.origin.clone(),
+            errno,
+        })?;
+        let is_directory = status.mode & libc::S_IFMT == libc::S_IFDIR;
+        let applicable = |rights: FsRights| match is_directory {
+            true => rights,
+            false => rights.intersection(judge::FILE_RIGHTS),
+        };
+        let rights = applicable(rule.rights.intersection(self.handled));
+        let granted = self.judge(rule, &path, status.mode, applicable(rule.rights));
+        Ok((granted && !rights.is_empty()).then_some(Grant { place, rights }))
+    }
+
+    fn judge(&self, rule: &PathRule, path: &[u8], mode: u32, rights: FsRights) -> bool {
+        let verdict: Result<(), Refusal> = match &rule.path {
+            Place::Absolute(named) => {
+                match judge::redirect(named, path, rights, &self.plan.rules) {
+                    Redirect::None => Ok(()),
+                    Redirect::Redundant => return false,
+                    Redirect::Elsewhere => judge::untrusted(path, &self.deny),
+                }
+            }
+            Place::Below(Variable::Entrypoint, _) => judge::entrypoint(path, mode, &self.deny),
+            Place::Below(..) => judge::untrusted(path, &self.deny),
+        };
+        verdict.is_ok()
+    }
+
+    fn open(&self, rule: &PathRule) -> Result<Option<OwnedFd>, PlaceError> {
+        let Some(path) = self.surroundings.path_to(&rule.path) else {
+            return match rule.optional {
+                true => Ok(None),
+                false => Err(PlaceError::Nowhere {
+                    place: rule.path.clone(),
+                    origin: rule.origin.clone(),
+                }),
+            };
+        };
+        match sys::open(At::Cwd, &path, libc::O_PATH, libc::RESOLVE_NO_MAGICLINKS) {
+            Ok(place) => Ok(Some(place)),
+            // A link of procfs, or a loop: chosen by the image, and nothing that could be granted.
+            Err(Errno(libc::ELOOP)) => Ok(None),
+            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) if rule.optional => Ok(None),
+            Err(errno) => Err(PlaceError::Open {
+                place: rule.path.clone(),
+                origin: rule.origin.clone(),
+                path: Shown::new(path.to_bytes()),
+                errno,
+            }),
+        }
+    }
+}
+
+/// The kernel's paths of a deny place: of the entry itself and of what it leads to, if it is a link.
+/// None when it does not exist. One that cannot be reached is denied by the nearest directory that can.
+fn deny_locations(proc: &ProcFs, path: &[u8]) -> Result<Vec<Vec<u8>>, ProcFsError> {
+    let opened = |path: &[u8], flags| sys::open(At::Cwd, &sys::c_string(path), flags, 0);
+    match opened(path, libc::O_PATH | libc::O_NOFOLLOW) {
+        Ok(entry) => {
+            let mut locations = vec![proc.path_of(&entry)?];
+            if let Ok(target) = opened(path, libc::O_PATH) {
+                locations.push(proc.path_of(&target)?);
+            }
+            return Ok(locations);
+        }
+        Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(Vec::new()),
+        Err(_) => {}
+    }
+    let mut end = path.len();
+    while let Some(slash) = path[..end].iter().rposition(|b| *b == b'/') {
+        if let Ok(parent) = opened(&path[..slash.max(1)], libc::O_PATH) {
+            let mut location = proc.path_of(&parent)?;
+            if location == b"/" {
+                location.clear();
+            }
+            location.extend_from_slice(&path[slash..]);
+            return Ok(vec![location]);
+        }
+        end = slash;
+    }
+    Ok(Vec::new())
+}

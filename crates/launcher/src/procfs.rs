@@ -1,0 +1,74 @@
+//! What procfs tells about this process: where its descriptors lead, which file it executes.
+//!
+//! Invariant: every answer comes from a file system that the kernel itself calls procfs, and not
+//! through a mount on top of it. An image can ship a directory called `/proc`.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use crate::errno::Errno;
+use crate::sys::{self, At, Status};
+
+/// procfs as mounted at `/proc`.
+pub(crate) struct ProcFs {
+    root: OwnedFd,
+    descriptors: OwnedFd,
+}
+
+/// procfs cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ProcFsError {
+    #[error("cannot open {0}: the launcher needs procfs mounted at /proc")]
+    Open(&'static str, #[source] Errno),
+    #[error("openat2 is blocked: allow it in the pod's seccomp profile")]
+    Blocked(#[source] Errno),
+    #[error("/proc is not procfs: the launcher needs procfs mounted at /proc")]
+    NotProcFs,
+    #[error("cannot read the link {0}")]
+    ReadLink(&'static str, #[source] Errno),
+    #[error("cannot find out where descriptor {0} leads")]
+    Descriptor(i32, #[source] Errno),
+}
+
+const INSIDE: u64 = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_XDEV | libc::RESOLVE_NO_MAGICLINKS;
+
+impl ProcFs {
+    /// Opens and checks `/proc`.
+    pub(crate) fn open() -> Result<Self, ProcFsError> {
+        let dir = libc::O_PATH | libc::O_DIRECTORY;
+        let root =
+            sys::open(At::Cwd, c"/proc", dir | libc::O_NOFOLLOW, 0).map_err(
+                |errno| match errno {
+                    Errno(libc::EPERM | libc::ENOSYS) => ProcFsError::Blocked(errno),
+                    errno => ProcFsError::Open("/proc", errno),
+                },
+            )?;
+        match sys::file_system(&root) {
+            Ok(libc::PROC_SUPER_MAGIC) => {}
+            Ok(_) => return Err(ProcFsError::NotProcFs),
+            Err(errno) => return Err(ProcFsError::Open("/proc", errno)),
+        }
+        let descriptors = sys::open(At::Dir(&root), c"self/fd", dir, INSIDE)
+            .map_err(|errno| ProcFsError::Open("/proc/self/fd", errno))?;
+        Ok(Self { root, descriptors })
+    }
+
+    /// The kernel's path of what `fd` was opened for.
+    pub(crate) fn path_of(&self, fd: &OwnedFd) -> Result<Vec<u8>, ProcFsError> {
+        let number = fd.as_raw_fd();
+        let name = sys::c_string(number.to_string());
+        sys::read_link(At::Dir(&self.descriptors), &name)
+            .map_err(|errno| ProcFsError::Descriptor(number, errno))
+    }
+
+    /// The path and status of the file that this process executes.
+    pub(crate) fn executable(&self) -> Result<(Vec<u8>, Status), ProcFsError> {
+        const LINK: &str = "/proc/self/exe";
+        let fail = |errno| ProcFsError::ReadLink(LINK, errno);
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        let link = sys::open(At::Dir(&self.root), c"self/exe", flags, INSIDE).map_err(fail)?;
+        let target = sys::read_link(At::Dir(&link), c"").map_err(fail)?;
+        let status = sys::status(At::Dir(&self.root), c"self/exe").map_err(fail)?;
+        Ok((target, status))
+    }
+}

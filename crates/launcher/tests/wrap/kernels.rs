@@ -1,0 +1,76 @@
+//! Kernels and seccomp profiles that stand in the way of Landlock.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+
+use crate::harness::*;
+
+/// The outcome of a launch under a seccomp filter that answers `errno` to the system call `number`.
+fn without(number: libc::c_long, errno: i32) -> Outcome {
+    let node = Node::new(&plan());
+    let mut command = node.wrap(&["true"]);
+    let instruction = |code: u32, jt, jf, k| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let fail = libc::SECCOMP_RET_ERRNO | errno as u32;
+    let filter = [
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        instruction(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            0,
+            1,
+            number as u32,
+        ),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, fail),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    // SAFETY: the program and the filter it points to outlive the calls, which are all the closure makes.
+    unsafe {
+        command.pre_exec(move || {
+            let program = libc::sock_fprog {
+                len: filter.len() as u16,
+                filter: filter.as_ptr().cast_mut(),
+            };
+            let mode = libc::SECCOMP_MODE_FILTER;
+            if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+                || libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) != 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        })
+    };
+    run(&mut command)
+}
+
+#[test]
+fn a_seccomp_profile_that_blocks_landlock_is_named() {
+    for (number, call) in [
+        (libc::SYS_landlock_create_ruleset, "landlock_create_ruleset"),
+        (libc::SYS_landlock_add_rule, "landlock_add_rule"),
+        (libc::SYS_landlock_restrict_self, "landlock_restrict_self"),
+    ] {
+        for errno in [libc::EPERM, libc::ENOSYS] {
+            without(number, errno).refused(125, &[call, "seccomp profile"]);
+        }
+    }
+    // The filter itself is harmless.
+    without(libc::SYS_acct, libc::EPERM).succeeded();
+}
+
+#[test]
+fn a_kernel_with_landlock_switched_off_is_named() {
+    let outcome = without(libc::SYS_landlock_create_ruleset, libc::EOPNOTSUPP);
+    outcome.refused(125, &["Landlock is off", "lsm="]);
+}
+
+#[test]
+fn other_calls_that_the_launch_needs_are_named() {
+    without(libc::SYS_close_range, libc::EPERM).refused(125, &["close_range", "seccomp"]);
+    without(libc::SYS_openat2, libc::ENOSYS).refused(125, &["openat2", "seccomp"]);
+    without(libc::SYS_prctl, libc::EPERM).refused(125, &["PR_SET_NO_NEW_PRIVS", "seccomp"]);
+    without(libc::SYS_statx, libc::ENOSYS).refused(125, &["ENOSYS"]);
+}
