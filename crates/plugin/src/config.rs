@@ -1,0 +1,204 @@
+//! Configuration: a TOML file, read once at start-up into typed values.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use kubefence_injection::LauncherDir;
+use kubefence_profile::ProfileName;
+use serde::Deserialize;
+
+/// Exit code for a configuration that cannot be used (sysexits.h).
+pub const EX_CONFIG: u8 = 78;
+
+/// Where the configuration lies unless the command line says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/nri/conf.d/10-nono-nri.toml";
+
+/// What the plugin was told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Handlers whose containers are sandboxed. Never empty.
+    pub runtime_classes: BTreeSet<String>,
+    /// Profile of pods that do not name one.
+    pub default_profile: ProfileName,
+    /// Host directory with the launcher.
+    pub launcher_dir: LauncherDir,
+    /// What the launcher is.
+    pub launcher: LauncherKind,
+    /// The runtime's NRI socket; `None` means the usual place.
+    pub socket_path: Option<PathBuf>,
+    /// Directory for one metadata file per sandboxed container.
+    pub state_dir: PathBuf,
+}
+
+/// Which program stands at `nono_bin_path`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LauncherKind {
+    /// This project's launcher: profiles are compiled on the host and mounted with it.
+    #[default]
+    Kubefence,
+    /// Upstream nono: it resolves profile names itself, so any well-formed name is passed on.
+    Upstream,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong type; the source says where.
+    #[error("configuration {path}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, column, key and what is allowed.
+        message: String,
+    },
+    /// A value that makes no sense.
+    #[error("configuration {path}: {key} = {value}: {allowed}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// Its value, as TOML.
+        value: String,
+        /// What would be right.
+        allowed: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawConfig {
+    runtime_classes: Vec<String>,
+    default_profile: String,
+    nono_bin_path: String,
+    launcher: LauncherKind,
+    socket_path: String,
+    state_dir: String,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            runtime_classes: vec!["nono-runc".to_owned()],
+            default_profile: "default".to_owned(),
+            nono_bin_path: "/opt/nono-nri/nono".to_owned(),
+            launcher: LauncherKind::default(),
+            socket_path: String::new(),
+            state_dir: "/var/run/nono-nri".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// Loads the file at `path`, or the one at [`DEFAULT_PATH`] if there is one, or the defaults.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let explicit = path.is_some();
+        let path = path.unwrap_or(Path::new(DEFAULT_PATH));
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !explicit => {
+                Self::parse(path, "")
+            }
+            Err(source) => Err(ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// The configured handlers, for people.
+    pub fn handlers(&self) -> String {
+        let handlers: Vec<&str> = self.runtime_classes.iter().map(String::as_str).collect();
+        handlers.join(", ")
+    }
+
+    /// Reads configuration text; `path` is for messages.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let raw: RawConfig = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            message: describe(text, &error),
+        })?;
+        raw.check(path)
+    }
+}
+
+impl RawConfig {
+    fn check(self, path: &Path) -> Result<Config, ConfigError> {
+        let bad = |key, value: &str, allowed: String| ConfigError::Value {
+            path: path.to_owned(),
+            key,
+            value: format!("{value:?}"),
+            allowed,
+        };
+        let absolute = |key, value: &str| match value.strip_prefix('/') {
+            Some(_) => Ok(PathBuf::from(value)),
+            None => Err(bad(key, value, "must be an absolute path".to_owned())),
+        };
+        if self.runtime_classes.is_empty() {
+            let allowed = "must name at least one runtime handler, such as [\"nono-runc\"]";
+            return Err(ConfigError::Value {
+                path: path.to_owned(),
+                key: "runtime_classes",
+                value: "[]".to_owned(),
+                allowed: allowed.to_owned(),
+            });
+        }
+        if let Some(empty) = self
+            .runtime_classes
+            .iter()
+            .find(|class| class.trim().is_empty())
+        {
+            let allowed = "is no handler name; the runtime's default handler cannot be sandboxed";
+            return Err(bad("runtime_classes", empty, allowed.to_owned()));
+        }
+        let default_profile = ProfileName::parse(&self.default_profile)
+            .map_err(|e| bad("default_profile", &self.default_profile, e.to_string()))?;
+        let launcher_dir =
+            LauncherDir::of_launcher(Path::new(&self.nono_bin_path)).map_err(|e| {
+                bad(
+                    "nono_bin_path",
+                    &self.nono_bin_path,
+                    format!("{e}; expected something like \"/opt/nono-nri/nono\""),
+                )
+            })?;
+        let socket_path = match self.socket_path.as_str() {
+            "" => None,
+            socket => Some(absolute("socket_path", socket)?),
+        };
+        Ok(Config {
+            runtime_classes: self.runtime_classes.into_iter().collect(),
+            default_profile,
+            launcher_dir,
+            launcher: self.launcher,
+            socket_path,
+            state_dir: absolute("state_dir", &self.state_dir)?,
+        })
+    }
+}
+
+/// One line: position, the offending line's text, and what is wrong with it.
+fn describe(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().replace('\n', " ");
+    let Some(span) = error.span() else {
+        return message;
+    };
+    let before = &text[..span.start.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.len() - before.rfind('\n').map_or(0, |i| i + 1) + 1;
+    let found = text.lines().nth(line - 1).unwrap_or_default().trim();
+    format!("line {line}, column {column}: {message} (in `{found}`)")
+}
+
+#[cfg(test)]
+mod tests;

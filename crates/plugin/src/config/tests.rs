@@ -1,0 +1,101 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(Path::new("c.toml"), text).map_err(|e| e.to_string())
+}
+
+#[test]
+fn an_empty_file_gives_the_documented_defaults() {
+    let config = parse("").unwrap();
+    assert_eq!(
+        config.runtime_classes,
+        BTreeSet::from(["nono-runc".to_owned()])
+    );
+    assert_eq!(config.default_profile.as_str(), "default");
+    assert_eq!(config.launcher_dir.as_str(), "/opt/nono-nri");
+    assert_eq!(config.launcher, LauncherKind::Kubefence);
+    assert_eq!(config.socket_path, None);
+    assert_eq!(config.state_dir, Path::new("/var/run/nono-nri"));
+}
+
+#[test]
+fn the_documented_example_is_valid() {
+    let config = parse(
+        "runtime_classes = [\"nono-runc\"]\ndefault_profile = \"default\"\nnono_bin_path = \"/opt/nono-nri/nono\"\nsocket_path = \"\"\n",
+    );
+    assert_eq!(config, parse(""));
+}
+
+#[test]
+fn every_error_names_key_value_and_what_is_allowed() {
+    for (text, parts) in [
+        (
+            "runtime_classes = []",
+            &["runtime_classes = []", "at least one runtime handler"][..],
+        ),
+        (
+            "runtime_classes = [\"\"]",
+            &["runtime_classes = \"\"", "no handler name"],
+        ),
+        (
+            "runtime_classes = \"nono-runc\"",
+            &[
+                "line 1, column 19",
+                "expected a sequence",
+                "runtime_classes = \"nono-runc\"",
+            ],
+        ),
+        (
+            "default_profile = \"../x\"",
+            &["default_profile = \"../x\"", "1 to 64 letters"],
+        ),
+        (
+            "nono_bin_path = \"nono\"",
+            &[
+                "nono_bin_path = \"nono\"",
+                "not absolute",
+                "/opt/nono-nri/nono",
+            ],
+        ),
+        (
+            "nono_bin_path = \"/usr/bin/x\"",
+            &["nono_bin_path = \"/usr/bin/x\"", "file name is not `nono`"],
+        ),
+        (
+            "socket_path = \"nri.sock\"",
+            &["socket_path = \"nri.sock\"", "absolute path"],
+        ),
+        ("state_dir = \"\"", &["state_dir = \"\"", "absolute path"]),
+        (
+            "launcher = \"other\"",
+            &["line 1", "`kubefence`", "`upstream`"],
+        ),
+        (
+            "\nruntime_clases = []",
+            &[
+                "line 2, column 1",
+                "unknown field `runtime_clases`",
+                "`runtime_classes`",
+            ],
+        ),
+        ("a = = b", &["line 1, column 5"]),
+    ] {
+        let error = parse(text).unwrap_err();
+        for part in parts {
+            assert!(error.contains(part), "{text:?}: {error:?} lacks {part:?}");
+        }
+        assert!(
+            error.starts_with("configuration c.toml") && !error.contains('\n'),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_named_file_must_exist() {
+    let error = Config::load(Some(Path::new("/nonexistent/c.toml"))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot read configuration /nonexistent/c.toml"
+    );
+}

@@ -1,0 +1,25 @@
+//! The NRI plugin: it decides for each container whether and how it is sandboxed, and tells the
+//! runtime.
+//!
+//! The path of one container: [`handler`] receives the event, [`decision`] decides from the pod's
+//! handler and annotations, crate `kubefence-injection` plans the edits, and the runtime applies
+//! them. The same decision is taken again when the runtime validates, has created, and is about to
+//! start the container; what the runtime then reports must match it, or the container is refused.
+//! So nothing needs to be remembered between events.
+//!
+//! Not here: the wire protocol (`nri-plugin`), the wrap contract (`kubefence-injection`), profiles
+//! (`kubefence-profile`), enforcement (the launcher).
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod decision;
+pub mod handler;
+pub mod kernel;
+pub mod logging;
+pub mod plans;
+pub mod readiness;
+pub mod run;
+pub mod state;
+mod view;

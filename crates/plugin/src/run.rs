@@ -1,0 +1,69 @@
+//! Start-up, the connection to the runtime, and shutdown.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kubefence_profile::Catalog;
+use nri_plugin::{PluginRunner, Requires};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+use crate::config::Config;
+use crate::handler::Sandboxer;
+use crate::kernel::landlock_abi;
+use crate::readiness::Readiness;
+
+/// The plugin's name, as runtimes and `required_plugins` lists know it.
+pub const NAME: &str = "nono-nri";
+
+/// Where the plugin stands among others; lower ones are asked earlier.
+pub const INDEX: &str = "10";
+
+/// Serves the runtime until SIGTERM or SIGINT.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .build()
+        .context("cannot start the async runtime")?;
+    let result = runtime.block_on(serve(config));
+    // A handler that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let catalog = Catalog::built_in().context("the built-in profiles are damaged")?;
+    let abi = landlock_abi();
+    info!(
+        version = env!("CARGO_PKG_VERSION"), landlock_abi = abi, handlers = config.handlers(),
+        default_profile = %config.default_profile, nono_bin_dir = config.launcher_dir.as_str(), "starting"
+    );
+    let readiness = Readiness::new(config.clone(), catalog, landlock_abi);
+    if let Err(reason) = readiness.profiles() {
+        error!(
+            reason = format!("{reason:#}"),
+            "not ready; containers of the configured handlers are refused"
+        );
+    }
+    let mut term = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut int = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+    let shutdown = async move {
+        tokio::select! {
+            _ = term.recv() => info!(reason = "SIGTERM", "stopping"),
+            _ = int.recv() => info!(reason = "SIGINT", "stopping"),
+        }
+    };
+    let socket = config.socket_path.clone();
+    let handler = Arc::new(Sandboxer::new(config, readiness));
+    let mut runner = PluginRunner::new(NAME, INDEX, handler)?
+        .requires(Requires::ARGS)
+        .from_environment()?;
+    if let Some(socket) = socket {
+        runner = runner.socket(socket);
+    }
+    runner
+        .run(shutdown)
+        .await
+        .context("the connection to the runtime ended for good")
+}

@@ -1,0 +1,176 @@
+//! A node in a temporary directory: launcher file, configuration, fake runtime, running plugin.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nri_plugin::NriVersion;
+use nri_plugin::api::{Container, ContainerAdjustment, Mount, PodSandbox};
+use serde_json::Value;
+use test_support::{ContainerBuilder, FakeRuntime, PodBuilder, Session};
+
+/// Everything a plugin needs.
+pub(crate) struct Node {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) runtime: FakeRuntime,
+}
+
+/// A running plugin; killed when dropped.
+pub(crate) struct Plugin {
+    pub(crate) child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Node {
+    pub(crate) async fn new(version: NriVersion) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let launcher = dir.path().join("opt/nono");
+        fs::create_dir(launcher.parent().unwrap()).unwrap();
+        fs::write(&launcher, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&launcher, fs::Permissions::from_mode(0o755)).unwrap();
+        let runtime = FakeRuntime::listen(dir.path(), version).await;
+        Self { dir, runtime }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Source of the mount that sandboxed containers get.
+    pub(crate) fn launcher_dir(&self) -> String {
+        self.path("opt").to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn start(&self) -> Plugin {
+        self.start_with("")
+    }
+
+    pub(crate) fn start_with(&self, extra: &str) -> Plugin {
+        let mut config = format!(
+            "nono_bin_path = \"{0}/opt/nono\"\nsocket_path = \"{0}/nri.sock\"\n",
+            self.dir.path().display()
+        );
+        if !extra.contains("state_dir") {
+            config += &format!("state_dir = \"{}/state\"\n", self.dir.path().display());
+        }
+        let file = self.path("config.toml");
+        fs::write(&file, config + extra).unwrap();
+        let mut child = plugin_command()
+            .arg("--config")
+            .arg(file)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (stderr, lines) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                let Ok(line) = line else { return };
+                lines
+                    .lock()
+                    .unwrap()
+                    .push(serde_json::from_str(&line).expect("log lines are JSON"));
+            }
+        });
+        Plugin { child, log }
+    }
+
+    /// A plugin that the runtime has accepted, on a node where nothing runs yet.
+    pub(crate) async fn connect(&self) -> (Plugin, Session) {
+        let plugin = self.start();
+        let session = self.accept(vec![], vec![]).await;
+        (plugin, session)
+    }
+
+    pub(crate) async fn accept(
+        &self,
+        pods: Vec<PodSandbox>,
+        containers: Vec<Container>,
+    ) -> Session {
+        let mut session = self.runtime.accept().await.unwrap();
+        session.handshake(pods, containers).await.unwrap();
+        session
+    }
+}
+
+/// The built plugin.
+pub(crate) fn plugin_command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_10-nono-nri"))
+}
+
+impl Plugin {
+    /// The first log line called `msg` about container `id`, waited for.
+    pub(crate) async fn logged(&self, msg: &str, id: &str) -> Value {
+        for _ in 0..600 {
+            if let Some(line) = self.find(msg, id) {
+                return line;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!(
+            "no log line {msg:?} about {id:?} in {:#?}",
+            self.log.lock().unwrap()
+        );
+    }
+
+    pub(crate) fn find(&self, msg: &str, id: &str) -> Option<Value> {
+        let log = self.log.lock().unwrap();
+        let found = log
+            .iter()
+            .find(|line| line["msg"] == msg && (id.is_empty() || line["container_id"] == id));
+        found.cloned()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn pod() -> PodSandbox {
+    PodBuilder::new("web")
+        .namespace("prod")
+        .runtime_handler("nono-runc")
+        .build()
+}
+
+pub(crate) fn container(pod: &PodSandbox) -> Container {
+    ContainerBuilder::new(pod, "app")
+        .args(["myapp", "--flag"])
+        .env("PATH", "/usr/bin")
+        .build()
+}
+
+/// The container as the runtime's spec shows it once `adjust` is applied.
+pub(crate) fn applied(container: &Container, adjust: &ContainerAdjustment) -> Container {
+    let mut container = container.clone();
+    container.args.clone_from(&adjust.args);
+    container.mounts.extend(adjust.mounts.iter().cloned());
+    container
+}
+
+pub(crate) fn mount(destination: &str) -> Mount {
+    Mount {
+        destination: destination.to_owned(),
+        r#type: "bind".to_owned(),
+        source: "/evil".to_owned(),
+        options: vec!["bind".to_owned()],
+    }
+}
