@@ -143,11 +143,18 @@ struct FormatOnly {
 impl LaunchPlan {
     /// Reads and validates a plan.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let FormatOnly { format } = serde_json::from_slice(bytes)?;
-        if !(OLDEST_FORMAT..=FORMAT).contains(&format) {
-            return Err(DecodeError::Format { found: format });
+        let plan: Self = serde_json::from_slice(bytes).map_err(|error| {
+            // What is unreadable because of its version is to be called so.
+            match serde_json::from_slice(bytes) {
+                Ok(FormatOnly { format }) if !is_readable(format) => {
+                    DecodeError::Format { found: format }
+                }
+                _ => error.into(),
+            }
+        })?;
+        if !is_readable(plan.format) {
+            return Err(DecodeError::Format { found: plan.format });
         }
-        let plan: Self = serde_json::from_slice(bytes)?;
         plan.validate()?;
         Ok(plan)
     }
@@ -225,6 +232,10 @@ impl LaunchPlan {
         }
         Ok(())
     }
+}
+
+fn is_readable(format: u32) -> bool {
+    (OLDEST_FORMAT..=FORMAT).contains(&format)
 }
 
 fn not_handled(target: String, right: &'static str) -> InvalidPlan {

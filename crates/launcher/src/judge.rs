@@ -59,17 +59,6 @@ pub(crate) enum Refusal {
     NoProgram,
 }
 
-/// What to do with a rule for an absolute path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Redirect {
-    /// The path is where it says it is.
-    None,
-    /// It leads to where another rule already grants as much.
-    Redundant,
-    /// It leads elsewhere: the image chose the target.
-    Elsewhere,
-}
-
 /// Whether `path` is `base` or lies below it, by components.
 pub(crate) fn at_or_below(path: &[u8], base: &[u8]) -> bool {
     match path.strip_prefix(base) {
@@ -78,10 +67,8 @@ pub(crate) fn at_or_below(path: &[u8], base: &[u8]) -> bool {
     }
 }
 
-/// Judges a place that the image chose, by its resolved `path`.
-///
-/// `deny` holds the resolved paths of the plan's deny places that exist.
-pub(crate) fn untrusted(path: &[u8], deny: &[Vec<u8>]) -> Result<(), Refusal> {
+/// Judges a place that the image chose, by its resolved `path`; [`denied`] has the last word.
+pub(crate) fn untrusted(path: &[u8]) -> Result<(), Refusal> {
     reachable(path)?;
     if TOO_BROAD.contains(&path) {
         return Err(Refusal::TooBroad);
@@ -89,50 +76,40 @@ pub(crate) fn untrusted(path: &[u8], deny: &[Vec<u8>]) -> Result<(), Refusal> {
     if SYSTEM.iter().any(|system| related(path, system)) || in_library(path) {
         return Err(Refusal::System);
     }
+    Ok(())
+}
+
+/// Judges a place that the image chose by what the plan denies: `deny` holds the resolved paths of
+/// those of the plan's deny places that exist.
+pub(crate) fn denied(path: &[u8], deny: &[Vec<u8>]) -> Result<(), Refusal> {
     if deny.iter().any(|place| related(path, place)) {
         return Err(Refusal::Denied);
     }
     Ok(())
 }
 
-/// Judges the program file that is about to be executed: it may lie in a system directory.
-pub(crate) fn entrypoint(path: &[u8], mode: u32, deny: &[Vec<u8>]) -> Result<(), Refusal> {
+/// Judges the program file that is about to be executed: it may lie in a system directory. [`denied`]
+/// has the last word.
+pub(crate) fn entrypoint(path: &[u8], mode: u32) -> Result<(), Refusal> {
     reachable(path)?;
     let is_program = mode & libc::S_IFMT == libc::S_IFREG && mode & 0o111 != 0;
     if !is_program || NO_PROGRAMS.iter().any(|dir| at_or_below(path, dir)) {
         return Err(Refusal::NoProgram);
     }
-    if deny.iter().any(|place| related(path, place)) {
-        return Err(Refusal::Denied);
-    }
     Ok(())
 }
 
-/// Judges the rule `rule` for the absolute path `named`, which the kernel resolved to `resolved`.
+/// Whether a rule of the plan for an absolute path already grants `rights` at `resolved`, so that a
+/// place that the image led there needs no rule of its own (`/lib -> usr/lib` beside a rule for `/usr`).
 ///
-/// A target that another rule of the plan covers needs no rule of its own (`/lib -> usr/lib` beside a
-/// rule for `/usr`). The covering rule is looked up by the resolved path, so no link can stand in
-/// between.
-pub(crate) fn redirect(
-    named: &str,
-    resolved: &[u8],
-    rights: FsRights,
-    rules: &[PathRule],
-) -> Redirect {
-    if resolved == named.as_bytes() {
-        return Redirect::None;
-    }
-    let covers = |rule: &PathRule| match &rule.path {
+/// The covering rule is looked up by the resolved path, so no link can stand in between.
+pub(crate) fn covered(resolved: &[u8], rights: FsRights, rules: &[PathRule]) -> bool {
+    rules.iter().any(|rule| match &rule.path {
         Place::Absolute(base) => {
             at_or_below(resolved, base.as_bytes()) && rule.rights.contains_all(rights)
         }
         Place::Below(..) => false,
-    };
-    if rules.iter().any(covers) {
-        Redirect::Redundant
-    } else {
-        Redirect::Elsewhere
-    }
+    })
 }
 
 fn reachable(path: &[u8]) -> Result<(), Refusal> {

@@ -6,12 +6,13 @@
 //! - No link of procfs is followed into another mount tree (a leaked descriptor as `$HOME`).
 //! - A place that is refused is left out: that only tightens. So is one behind a loop of links.
 
+use std::cell::OnceCell;
 use std::os::fd::OwnedFd;
 
 use kubefence_launch_plan::{FsRights, LaunchPlan, PathRule, Place, Variable};
 
 use crate::errno::Errno;
-use crate::judge::{self, Redirect, Refusal};
+use crate::judge;
 use crate::place_source::Surroundings;
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
@@ -58,7 +59,8 @@ pub(crate) struct Places<'a> {
     plan: &'a LaunchPlan,
     handled: FsRights,
     surroundings: Surroundings<'a>,
-    deny: Vec<Vec<u8>>,
+    /// Found when the first place needs it: most containers have none that does.
+    deny: OnceCell<Vec<Vec<u8>>>,
 }
 
 impl<'a> Places<'a> {
@@ -68,28 +70,21 @@ impl<'a> Places<'a> {
         plan: &'a LaunchPlan,
         handled: FsRights,
         surroundings: Surroundings<'a>,
-    ) -> Result<Self, PlaceError> {
-        let mut deny = Vec::new();
-        for place in &plan.deny {
-            if let Some(path) = surroundings.path_to(place) {
-                deny.extend(deny_locations(proc, path.to_bytes())?);
-            }
-        }
-        Ok(Self {
+    ) -> Self {
+        Self {
             proc,
             plan,
             handled,
             surroundings,
-            deny,
-        })
+            deny: OnceCell::new(),
+        }
     }
 
     /// Opens and judges the place of `rule`. `None` means that the rule is left out.
     pub(crate) fn grant(&self, rule: &PathRule) -> Result<Option<Grant>, PlaceError> {
-        let Some(place) = self.open(rule)? else {
+        let Some((place, path)) = self.open(rule)? else {
             return Ok(None);
         };
-        let path = self.proc.path_of(&place)?;
         let status = sys::status(At::Dir(&place), c"").map_err(|errno| PlaceError::Status {
             place: rule.path.clone(),
             origin: rule.origin.clone(),
@@ -101,26 +96,43 @@ impl<'a> Places<'a> {
             false => rights.intersection(judge::FILE_RIGHTS),
         };
         let rights = applicable(rule.rights.intersection(self.handled));
-        let granted = self.judge(rule, &path, status.mode, applicable(rule.rights));
+        let granted = self.judge(rule, &path, status.mode, applicable(rule.rights))?;
         Ok((granted && !rights.is_empty()).then_some(Grant { place, rights }))
     }
 
-    fn judge(&self, rule: &PathRule, path: &[u8], mode: u32, rights: FsRights) -> bool {
-        let verdict: Result<(), Refusal> = match &rule.path {
-            Place::Absolute(named) => {
-                match judge::redirect(named, path, rights, &self.plan.rules) {
-                    Redirect::None => Ok(()),
-                    Redirect::Redundant => return false,
-                    Redirect::Elsewhere => judge::untrusted(path, &self.deny),
-                }
-            }
-            Place::Below(Variable::Entrypoint, _) => judge::entrypoint(path, mode, &self.deny),
-            Place::Below(..) => judge::untrusted(path, &self.deny),
+    /// Whether the place of `rule`, which the kernel resolved to `path`, is granted.
+    fn judge(
+        &self,
+        rule: &PathRule,
+        path: &[u8],
+        mode: u32,
+        rights: FsRights,
+    ) -> Result<bool, PlaceError> {
+        let verdict = match &rule.path {
+            Place::Absolute(named) if path == named.as_bytes() => return Ok(true),
+            _ if judge::covered(path, rights, &self.plan.rules) => return Ok(false),
+            Place::Below(Variable::Entrypoint, _) => judge::entrypoint(path, mode),
+            _ => judge::untrusted(path),
         };
-        verdict.is_ok()
+        Ok(verdict.is_ok() && judge::denied(path, self.deny()?).is_ok())
     }
 
-    fn open(&self, rule: &PathRule) -> Result<Option<OwnedFd>, PlaceError> {
+    /// The resolved paths of the plan's deny places that exist.
+    fn deny(&self) -> Result<&[Vec<u8>], PlaceError> {
+        if let Some(deny) = self.deny.get() {
+            return Ok(deny);
+        }
+        let mut deny = Vec::new();
+        for place in &self.plan.deny {
+            if let Some(path) = self.surroundings.path_to(place) {
+                deny.extend(deny_locations(self.proc, path.to_bytes())?);
+            }
+        }
+        Ok(self.deny.get_or_init(|| deny))
+    }
+
+    /// Opens the place of `rule`, and tells the kernel's path of it.
+    fn open(&self, rule: &PathRule) -> Result<Option<(OwnedFd, Vec<u8>)>, PlaceError> {
         let Some(path) = self.surroundings.path_to(&rule.path) else {
             return match rule.optional {
                 true => Ok(None),
@@ -130,8 +142,22 @@ impl<'a> Places<'a> {
                 }),
             };
         };
-        match sys::open(At::Cwd, &path, libc::O_PATH, libc::RESOLVE_NO_MAGICLINKS) {
-            Ok(place) => Ok(Some(place)),
+        // A normal path without links is the kernel's path already: most fixed places are spared the
+        // question.
+        let open = |resolve| sys::open(At::Cwd, &path, libc::O_PATH, resolve);
+        let opened = match &rule.path {
+            Place::Absolute(named) => match open(libc::RESOLVE_NO_SYMLINKS) {
+                Ok(place) => return Ok(Some((place, named.clone().into_bytes()))),
+                Err(Errno(libc::ELOOP)) => open(libc::RESOLVE_NO_MAGICLINKS),
+                result => result,
+            },
+            Place::Below(..) => open(libc::RESOLVE_NO_MAGICLINKS),
+        };
+        match opened {
+            Ok(place) => {
+                let path = self.proc.path_of(&place)?;
+                Ok(Some((place, path)))
+            }
             // A link of procfs, or a loop: chosen by the image, and nothing that could be granted.
             Err(Errno(libc::ELOOP)) => Ok(None),
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) if rule.optional => Ok(None),

@@ -47,9 +47,9 @@ fn places_of_a_workload_are_granted() {
         "/data/nono",
         "/var/locksmith",
     ] {
-        assert_eq!(untrusted(path.as_bytes(), &[]), Ok(()), "{path}");
+        assert_eq!(untrusted(path.as_bytes()), Ok(()), "{path}");
     }
-    assert_eq!(untrusted(b"/data/\xff", &[]), Ok(()));
+    assert_eq!(untrusted(b"/data/\xff"), Ok(()));
 }
 
 #[test]
@@ -89,22 +89,14 @@ fn system_places_are_not() {
         "/var/lock",
         "/var/lock/x",
     ] {
-        assert_eq!(
-            untrusted(path.as_bytes(), &[]),
-            Err(Refusal::System),
-            "{path}"
-        );
+        assert_eq!(untrusted(path.as_bytes()), Err(Refusal::System), "{path}");
     }
 }
 
 #[test]
 fn places_above_everything_are_not() {
     for path in ["/", "/var", "/var/lib"] {
-        assert_eq!(
-            untrusted(path.as_bytes(), &[]),
-            Err(Refusal::TooBroad),
-            "{path}"
-        );
+        assert_eq!(untrusted(path.as_bytes()), Err(Refusal::TooBroad), "{path}");
     }
 }
 
@@ -122,13 +114,9 @@ fn what_has_no_path_is_not() {
         ("/memfd:x (deleted)", Refusal::Deleted),
     ];
     for (path, refusal) in cases {
-        assert_eq!(untrusted(path.as_bytes(), &[]), Err(refusal), "{path}");
+        assert_eq!(untrusted(path.as_bytes()), Err(refusal), "{path}");
         let program = libc::S_IFREG | 0o755;
-        assert_eq!(
-            entrypoint(path.as_bytes(), program, &[]),
-            Err(refusal),
-            "{path}"
-        );
+        assert_eq!(entrypoint(path.as_bytes(), program), Err(refusal), "{path}");
     }
 }
 
@@ -144,13 +132,13 @@ fn deny_places_refuse_what_holds_them_and_what_they_hold() {
         "/data/x",
     ] {
         assert_eq!(
-            untrusted(path.as_bytes(), &deny),
+            denied(path.as_bytes(), &deny),
             Err(Refusal::Denied),
             "{path}"
         );
     }
     for path in ["/home/u/.sshd", "/home/u/.config", "/home/v", "/database"] {
-        assert_eq!(untrusted(path.as_bytes(), &deny), Ok(()), "{path}");
+        assert_eq!(denied(path.as_bytes(), &deny), Ok(()), "{path}");
     }
 }
 
@@ -166,20 +154,15 @@ fn a_program_may_lie_anywhere_but_in_kernel_file_systems() {
         "/nono/nono",
         "/lib/ld.so",
     ] {
-        assert_eq!(entrypoint(path.as_bytes(), program, &[]), Ok(()), "{path}");
+        assert_eq!(entrypoint(path.as_bytes(), program), Ok(()), "{path}");
     }
     for path in ["/proc/1/exe", "/sys/x", "/dev/shm/x", "/dev"] {
         assert_eq!(
-            entrypoint(path.as_bytes(), program, &[]),
+            entrypoint(path.as_bytes(), program),
             Err(Refusal::NoProgram),
             "{path}"
         );
     }
-    let denied = [b"/run/secrets".to_vec()];
-    assert_eq!(
-        entrypoint(b"/run/secrets/token", program, &denied),
-        Err(Refusal::Denied)
-    );
 }
 
 #[test]
@@ -194,7 +177,7 @@ fn only_an_executable_regular_file_is_a_program() {
         libc::S_IFBLK | 0o777,
     ] {
         assert_eq!(
-            entrypoint(b"/app/x", mode, &[]),
+            entrypoint(b"/app/x", mode),
             Err(Refusal::NoProgram),
             "{mode:o}"
         );
@@ -202,44 +185,33 @@ fn only_an_executable_regular_file_is_a_program() {
 }
 
 #[test]
-fn a_path_that_is_what_it_says_is_taken_as_it_is() {
-    // Even a path that would be refused on the image's word: the plan comes from the host.
-    for path in ["/etc/ssl", "/usr", "/dev/null", "/proc", "/var/run/x"] {
-        assert_eq!(redirect(path, path.as_bytes(), RX, &[]), Redirect::None);
-    }
-}
-
-#[test]
-fn a_link_to_what_is_granted_anyway_is_redundant() {
+fn a_link_to_what_is_granted_anyway_is_covered() {
     let rules = [rule("/usr", RX), rule("/lib", RX), rule("/proc", READ)];
     let cases = [
-        ("/lib", "/usr/lib", RX, Redirect::Redundant),
-        ("/lib", "/usr", RX, Redirect::Redundant),
-        (
-            "/etc/localtime",
-            "/usr/share/zoneinfo/UTC",
-            READ,
-            Redirect::Redundant,
-        ),
-        ("/dev/fd", "/proc/7/fd", READ, Redirect::Redundant),
-        ("/dev/fd", "/proc/7/fd", RX, Redirect::Elsewhere),
-        ("/lib", "/usr/lib", RW, Redirect::Elsewhere),
-        ("/lib", "/usrlocal", RX, Redirect::Elsewhere),
-        ("/lib", "/", RX, Redirect::Elsewhere),
-        ("/opt", "/var/run/secrets", RX, Redirect::Elsewhere),
-        ("/dev/stdout", "pipe:[1]", RW, Redirect::Elsewhere),
-        ("/usr", "/usr (deleted)", RX, Redirect::Elsewhere),
+        ("/usr/lib", RX, true),
+        ("/usr", RX, true),
+        ("/usr/share/zoneinfo/UTC", READ, true),
+        ("/proc/7/fd", READ, true),
+        ("/proc/7/fd", RX, false),
+        ("/usr/lib", RW, false),
+        ("/usrlocal", RX, false),
+        ("/", RX, false),
+        ("/var/run/secrets", RX, false),
+        ("pipe:[1]", RW, false),
+        ("/usr (deleted)", RX, false),
     ];
-    for (named, resolved, rights, expected) in cases {
-        let verdict = redirect(named, resolved.as_bytes(), rights, &rules);
-        assert_eq!(verdict, expected, "{named} -> {resolved}");
+    for (resolved, rights, expected) in cases {
+        assert_eq!(
+            covered(resolved.as_bytes(), rights, &rules),
+            expected,
+            "{resolved}"
+        );
     }
 }
 
 #[test]
 fn a_variable_rule_covers_no_link() {
-    let rules = [rule("$HOME", RX)];
-    assert_eq!(redirect("/a", b"$HOME/x", RX, &rules), Redirect::Elsewhere);
+    assert!(!covered(b"$HOME/x", RX, &[rule("$HOME", RX)]));
 }
 
 #[test]
