@@ -1,0 +1,37 @@
+# The door to everything: what takes more than a line lives in xtask/ and tests/e2e/.
+.DEFAULT_GOAL := build
+.PHONY: build setup demo test e2e bench lint deny fmt clean
+
+build: ## ./nono and ./10-nono-nri, static and checked
+	cargo xtask build
+
+setup: ## Debian packages and pinned Go tools that tests and demo need (as root)
+	cargo xtask setup
+
+demo: setup build ## one workload, bare and sandboxed, on a private containerd
+	cargo run --quiet --package e2e --bin demo
+
+test: setup build ## all suites; the last line counts them
+	cargo xtask test
+
+e2e: setup build ## only the checks on a real runtime
+	cargo run --quiet --package e2e --bin e2e
+
+bench: setup build ## the table of docs/benchmarks.md
+	cargo xtask bench
+
+lint: ## formatting, clippy, documentation, dependency rules
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --document-private-items
+	cargo xtask boundaries
+
+deny: ## licences, bans and sources of all dependencies
+	cargo xtask deny
+
+fmt:
+	cargo fmt --all
+
+clean: ## what was built and downloaded
+	cargo clean
+	rm -rf .cache nono 10-nono-nri
