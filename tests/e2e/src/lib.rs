@@ -1,0 +1,23 @@
+//! Harness, demo and checks on a real containerd.
+//!
+//! Everything here drives the built binaries from outside, through the container runtime, exactly as a kubelet
+//! would; no crate of the product is linked. One [`node::Node`] is a private containerd in a scratch directory
+//! with the plugin attached; it never touches the machine's own runtimes and takes everything away when dropped.
+
+#![forbid(unsafe_code)]
+
+pub mod checks;
+pub mod cleanup;
+pub mod cri;
+pub mod daemon;
+pub mod demo;
+pub mod images;
+pub mod install;
+pub mod node;
+pub mod plugin;
+pub mod pod;
+pub mod repository;
+pub mod scratch;
+pub mod subprocess;
+pub mod terminal;
+pub mod wait;

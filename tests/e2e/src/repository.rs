@@ -1,0 +1,96 @@
+//! Where things are in the repository: built binaries, pinned tools, caches.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// The root of the repository that this program was built from.
+pub fn root() -> PathBuf {
+    let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    path.pop();
+    path.pop();
+    path
+}
+
+/// Git-ignored state that outlives a run: tools, images, logs of failures.
+pub fn cache() -> PathBuf {
+    root().join(".cache")
+}
+
+/// The plugin binary: `$KUBEFENCE_PLUGIN`, else `./10-nono-nri`.
+pub fn plugin_binary() -> Result<PathBuf> {
+    built_binary("KUBEFENCE_PLUGIN", "10-nono-nri")
+}
+
+/// The sandbox binary: `$KUBEFENCE_NONO`, else `./nono`.
+pub fn launcher_binary() -> Result<PathBuf> {
+    built_binary("KUBEFENCE_NONO", "nono")
+}
+
+fn built_binary(variable: &str, name: &str) -> Result<PathBuf> {
+    let path = std::env::var_os(variable).map_or_else(|| root().join(name), PathBuf::from);
+    if !path.is_file() {
+        bail!(
+            "{} is missing: run `make build`, or point {variable} at it",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// The pinned versions of tools/versions.toml.
+#[derive(Debug, Deserialize)]
+pub struct Versions {
+    go: Vec<GoTool>,
+    /// What the Debian image is made from.
+    pub debian: Debian,
+}
+
+#[derive(Debug, Deserialize)]
+struct GoTool {
+    name: String,
+    versions: Vec<String>,
+}
+
+/// Suite and packages of the Debian image, which comes from debootstrap's usual mirror.
+#[derive(Debug, Deserialize)]
+pub struct Debian {
+    /// Debian release name.
+    pub suite: String,
+    /// Packages beyond the minimal base.
+    pub packages: Vec<String>,
+}
+
+impl Versions {
+    /// Reads tools/versions.toml.
+    pub fn read() -> Result<Self> {
+        let path = root().join("tools/versions.toml");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("cannot parse {}", path.display()))
+    }
+
+    /// All pinned versions of a tool, the preferred one first.
+    pub fn of(&self, tool: &str) -> Result<&[String]> {
+        match self.go.iter().find(|candidate| candidate.name == tool) {
+            Some(found) if !found.versions.is_empty() => Ok(&found.versions),
+            _ => bail!("tools/versions.toml pins no version of {tool}"),
+        }
+    }
+
+    /// The directory that holds the preferred version of a tool.
+    pub fn home(&self, tool: &str) -> Result<PathBuf> {
+        tool_home(tool, &self.of(tool)?[0])
+    }
+}
+
+/// The directory that holds one installed version of a tool.
+pub fn tool_home(tool: &str, version: &str) -> Result<PathBuf> {
+    let home = cache().join("tools").join(format!("{tool}-{version}"));
+    if !home.is_dir() {
+        bail!("{tool} {version} is not installed: run `cargo xtask setup`");
+    }
+    Ok(home)
+}
