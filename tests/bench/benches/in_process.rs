@@ -1,0 +1,55 @@
+//! Work inside one process: profiles, plans, and the plugin's handling of a container.
+
+#![allow(missing_docs, reason = "divan's macro generates undocumented items")]
+
+use std::time::{Duration, Instant};
+
+use bench::node;
+use divan::{Bencher, black_box};
+use kubefence_plugin::config::Config;
+use kubefence_plugin::handler::Sandboxer;
+use kubefence_plugin::readiness::Readiness;
+use kubefence_profile::{Catalog, LaunchPlan};
+use nri_plugin::{CallContext, Handler as _};
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench]
+fn load_all_profiles() -> Catalog {
+    Catalog::built_in().unwrap()
+}
+
+#[divan::bench]
+fn compile_and_encode_all_profiles(bencher: Bencher<'_, '_>) {
+    let catalog = Catalog::built_in().unwrap();
+    bencher.bench(|| {
+        for profile in catalog.iter() {
+            black_box(profile.compile().encode().unwrap());
+        }
+    });
+}
+
+#[divan::bench]
+fn decode_default_plan(bencher: Bencher<'_, '_>) {
+    let catalog = Catalog::built_in().unwrap();
+    let plan = catalog.iter().next().unwrap().compile().encode().unwrap();
+    bencher.bench(|| LaunchPlan::decode(black_box(&plan.bytes)).unwrap());
+}
+
+#[divan::bench(sample_count = 5000, sample_size = 1)]
+fn handle_create_container(bencher: Bencher<'_, '_>) {
+    let node = node::Node::new().unwrap();
+    let config = Config::parse(node.path(), &node.config()).unwrap();
+    let readiness = Readiness::new(config.clone(), Catalog::built_in().unwrap(), || 1);
+    let sandboxer = Sandboxer::new(config, readiness);
+    let context = CallContext::with_deadline(Instant::now() + Duration::from_secs(3600));
+    let pod = node::pod("timed");
+    let container = node::container(&pod);
+    bencher.bench(|| {
+        sandboxer
+            .create_container(&context, &pod, black_box(&container))
+            .unwrap()
+    });
+}
