@@ -5,7 +5,7 @@
 //! serves everything on the host that starts containers, and it does no I/O.
 //!
 //! Invariants:
-//! - [`Injection::plan`] and [`verify`] agree: whatever the first produces, the second accepts.
+//! - [`Injection::plan`] and [`verify()`] agree: whatever the first produces, the second accepts.
 //! - A container whose own mounts could cover the launcher is refused, never silently repaired.
 //!
 //! Limit: mount destinations are judged as text. A symlink in the image can redirect a mount to
