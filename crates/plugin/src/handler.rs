@@ -5,16 +5,18 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
 use kubefence_injection::{Container as View, Injection, LauncherDir, verify, wrapped_profile};
+use kubefence_profile::ProfileName;
 use nri_plugin::api::{
-    Container, ContainerState, ContainerUpdate, Event, PodSandbox,
+    Container, ContainerState, ContainerUpdate, Event, Mount, PodSandbox,
     ValidateContainerAdjustmentRequest,
 };
 use nri_plugin::{Adjustment, CallContext, EventSet, Handler, HandlerError, RuntimeInfo, Verdict};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::decision::{Decision, Sandbox, decide, is_ours};
 use crate::readiness::Readiness;
+use crate::report::Subject;
 use crate::state::{Key, Metadata, StateDir};
 use crate::view;
 
@@ -41,173 +43,121 @@ impl Sandboxer {
         &self.config.launcher_dir
     }
 
-    /// The decision about a container; an error means that it must not exist.
-    fn decide(&self, pod: &PodSandbox, container: &Container) -> anyhow::Result<Decision> {
-        if !is_ours(&self.config, pod) {
+    /// The decision about a container; an error, logged already, means that it must not exist.
+    fn decide(&self, subject: Subject<'_>) -> Result<Decision, HandlerError> {
+        if !is_ours(&self.config, subject.pod) {
             return Ok(Decision::Skip);
         }
-        let profiles = self
-            .readiness
+        self.readiness
             .profiles()
-            .context("this node is not ready to sandbox")?;
-        Ok(decide(&self.config, &profiles, pod, container)?)
+            .context("this node is not ready to sandbox")
+            .and_then(|profiles| {
+                Ok(decide(
+                    &self.config,
+                    &profiles,
+                    subject.pod,
+                    subject.container,
+                )?)
+            })
+            .map_err(|error| subject.refused(&error))
     }
 
-    /// As [`Self::decide`], with an error that tells which container was refused, logged once.
-    fn decide_or_refuse(
-        &self,
-        pod: &PodSandbox,
-        container: &Container,
-    ) -> Result<Decision, HandlerError> {
-        self.decide(pod, container)
-            .map_err(|error| refuse(pod, container, &error))
-    }
-
-    fn adjust(
-        &self,
-        pod: &PodSandbox,
-        container: &Container,
-        sandbox: &Sandbox,
-    ) -> anyhow::Result<Adjustment> {
-        let mounts = view::mounts(&container.mounts);
+    fn adjust(&self, subject: Subject<'_>, sandbox: &Sandbox) -> anyhow::Result<Adjustment> {
+        let mounts = view::mounts(&subject.container.mounts);
         let view = View {
-            args: &container.args,
-            env: &container.env,
+            args: &subject.container.args,
+            env: &subject.container.env,
             mounts: &mounts,
         };
         let injection = Injection::plan(view, &sandbox.profile, self.dir())?;
         if let Some((key, value)) = &sandbox.ignored {
-            warn!(
-                container_id = container.id, namespace = pod.namespace, pod = pod.name,
-                profile = %sandbox.profile, reason = format!("annotation {key} = {value:?} is not a profile name"),
-                "profile annotation ignored"
-            );
+            subject.annotation_ignored(key, value, &sandbox.profile);
         }
-        let mount = injection.mount;
-        let mut adjustment = Adjustment::new()
-            .args(injection.args)
-            .mount(nri_plugin::api::Mount {
-                destination: mount.destination,
-                source: mount.source,
-                r#type: "bind".to_owned(),
-                options: mount.options,
-            });
-        for (key, value) in injection.env {
-            adjustment = adjustment.env(key, value);
-        }
-        Ok(adjustment)
+        let mount = Mount {
+            destination: injection.mount.destination,
+            source: injection.mount.source,
+            r#type: "bind".to_owned(),
+            options: injection.mount.options,
+        };
+        let adjustment = Adjustment::new().args(injection.args).mount(mount);
+        Ok(injection
+            .env
+            .into_iter()
+            .fold(adjustment, |a, (key, value)| a.env(key, value)))
     }
 
     /// Checks a container as the runtime is about to start it, or has.
-    fn check_created(&self, container: &Container, sandbox: &Sandbox) -> anyhow::Result<()> {
+    fn check_created(&self, container: &Container, profile: &ProfileName) -> anyhow::Result<()> {
         let mounts = view::mounts(&container.mounts);
         let view = View {
             args: &container.args,
             env: &container.env,
             mounts: &mounts,
         };
-        Ok(verify(view, &sandbox.profile, self.dir())?)
+        Ok(verify(view, profile, self.dir())?)
     }
 
     /// The runtime has created a container: say so, and record it. No error is returned, because the
     /// container exists already and the runtime would only keep the event from other plugins; a
     /// container that must not run is stopped by [`Self::starting`].
-    fn created(&self, pod: &PodSandbox, container: &Container) {
-        let Ok(Decision::Inject(sandbox)) = self.decide_or_refuse(pod, container) else {
+    fn created(&self, subject: Subject<'_>) {
+        let Ok(Decision::Inject(sandbox)) = self.decide(subject) else {
             return;
         };
-        if let Err(error) = self.check_created(container, &sandbox) {
-            unsandboxed(pod, container, &error);
+        if let Err(error) = self.check_created(subject.container, &sandbox.profile) {
+            subject.created_bare(&error);
             return;
         }
         let plan = sandbox.plan.as_ref().map(ToString::to_string);
-        info!(
-            decision = "inject", container_id = container.id, container = container.name,
-            namespace = pod.namespace, pod = pod.name, profile = %sandbox.profile,
-            plan = plan, runtime_handler = pod.runtime_handler, "injected"
-        );
-        self.record(pod, container, sandbox.profile.to_string(), plan);
+        subject.injected(&sandbox.profile, plan.as_deref());
+        self.record(subject, &sandbox.profile, plan);
     }
 
     /// The runtime is about to start a container: the last chance to stop a bare one.
-    fn starting(&self, pod: &PodSandbox, container: &Container) -> Result<(), HandlerError> {
-        match self.decide_or_refuse(pod, container)? {
+    fn starting(&self, subject: Subject<'_>) -> Result<(), HandlerError> {
+        match self.decide(subject)? {
             Decision::Skip => Ok(()),
             Decision::Inject(sandbox) => self
-                .check_created(container, &sandbox)
-                .map_err(|error| unsandboxed(pod, container, &error)),
+                .check_created(subject.container, &sandbox.profile)
+                .map_err(|error| subject.created_bare(&error)),
         }
     }
 
-    fn removed(&self, pod: &PodSandbox, container: &Container) {
-        let key = key(pod, container);
-        if !is_ours(&self.config, pod) && !self.state.has(&key) {
+    fn removed(&self, subject: Subject<'_>) {
+        let key = key(subject);
+        if !is_ours(&self.config, subject.pod) && !self.state.has(&key) {
             return;
         }
-        info!(
-            container_id = container.id,
-            namespace = pod.namespace,
-            pod = pod.name,
-            "container-removed"
-        );
+        subject.removed();
         if let Err(error) = self.state.remove(&key) {
-            warn!(
-                container_id = container.id,
-                reason = error.to_string(),
-                "state not removed"
-            );
+            subject.state_failed(&error);
         }
     }
 
-    fn record(
-        &self,
-        pod: &PodSandbox,
-        container: &Container,
-        profile: String,
-        plan: Option<String>,
-    ) {
+    fn record(&self, subject: Subject<'_>, profile: &ProfileName, plan: Option<String>) {
         let metadata = Metadata {
-            container_id: container.id.clone(),
-            pod: pod.name.clone(),
-            namespace: pod.namespace.clone(),
-            profile,
+            container_id: subject.container.id.clone(),
+            pod: subject.pod.name.clone(),
+            namespace: subject.pod.namespace.clone(),
+            profile: profile.to_string(),
             timestamp: jiff::Timestamp::now().to_string(),
             plan,
         };
-        if let Err(error) = self.state.record(&key(pod, container), &metadata) {
-            warn!(
-                container_id = container.id,
-                reason = error.to_string(),
-                "state not written; the container is sandboxed all the same"
-            );
+        if let Err(error) = self.state.record(&key(subject), &metadata) {
+            subject.state_failed(&error);
         }
     }
 
     /// A container that was there before this plugin: record it, or report that it is bare.
-    fn adopt(&self, pod: &PodSandbox, container: &Container) {
-        let sandboxed = wrapped_profile(&container.args).filter(|profile| {
-            let sandbox = Sandbox {
-                profile: profile.clone(),
-                plan: None,
-                ignored: None,
-            };
-            self.check_created(container, &sandbox).is_ok()
-        });
+    fn adopt(&self, subject: Subject<'_>) {
+        let container = subject.container;
+        let sandboxed = wrapped_profile(&container.args)
+            .filter(|profile| self.check_created(container, profile).is_ok());
         match sandboxed {
-            Some(profile) if !self.state.has(&key(pod, container)) => {
-                self.record(pod, container, profile.to_string(), None);
-            }
+            Some(profile) if !self.state.has(&key(subject)) => self.record(subject, &profile, None),
             Some(_) => {}
             None if container.state() == ContainerState::Stopped => {}
-            None => error!(
-                container_id = container.id,
-                container = container.name,
-                namespace = pod.namespace,
-                pod = pod.name,
-                runtime_handler = pod.runtime_handler,
-                reason = "it was created while this plugin was not in charge: delete the pod",
-                "unsandboxed container"
-            ),
+            None => subject.found_bare(),
         }
     }
 }
@@ -238,8 +188,9 @@ impl Handler for Sandboxer {
                 continue;
             };
             if is_ours(&self.config, pod) {
-                live.insert(key(pod, container));
-                self.adopt(pod, container);
+                let subject = Subject { pod, container };
+                live.insert(key(subject));
+                self.adopt(subject);
             }
         }
         match self.state.retain(&live) {
@@ -247,12 +198,8 @@ impl Handler for Sandboxer {
             Ok(removed) => info!(removed, "state of containers that are gone removed"),
             Err(error) => warn!(reason = error.to_string(), "state not reconciled"),
         }
-        info!(
-            pods = pods.len(),
-            containers = containers.len(),
-            sandboxed = live.len(),
-            "synchronized"
-        );
+        let (pods, containers, sandboxed) = (pods.len(), containers.len(), live.len());
+        info!(pods, containers, sandboxed, "synchronized");
         Ok(Vec::new())
     }
 
@@ -262,25 +209,15 @@ impl Handler for Sandboxer {
         pod: &PodSandbox,
         container: &Container,
     ) -> Result<Adjustment, HandlerError> {
-        match self.decide_or_refuse(pod, container)? {
+        let subject = Subject { pod, container };
+        match self.decide(subject)? {
             Decision::Skip => {
-                info!(
-                    decision = "skip",
-                    container_id = container.id,
-                    container = container.name,
-                    namespace = pod.namespace,
-                    pod = pod.name,
-                    runtime_handler = pod.runtime_handler,
-                    reason = "runtime handler not configured",
-                    "skip"
-                );
+                subject.skipped();
                 Ok(Adjustment::new())
             }
-            Decision::Inject(sandbox) => {
-                debug!(container_id = container.id, profile = %sandbox.profile, "adjusting");
-                self.adjust(pod, container, &sandbox)
-                    .map_err(|error| refuse(pod, container, &error))
-            }
+            Decision::Inject(sandbox) => self
+                .adjust(subject, &sandbox)
+                .map_err(|error| subject.refused(&error)),
         }
     }
 
@@ -292,20 +229,19 @@ impl Handler for Sandboxer {
         let (Some(pod), Some(container)) = (&request.pod, &request.container) else {
             return Err("the runtime asked to validate a container without saying which".into());
         };
-        let Decision::Inject(sandbox) = self.decide_or_refuse(pod, container)? else {
+        let subject = Subject { pod, container };
+        let Decision::Inject(sandbox) = self.decide(subject)? else {
             return Ok(Verdict::Accept);
         };
         let adjust = request.adjust.clone().unwrap_or_default();
-        let mounts = view::adjusted_mounts(&container.mounts, &adjust);
-        let args = view::adjusted_args(&container.args, &adjust);
         let view = View {
-            args,
+            args: view::adjusted_args(&container.args, &adjust),
             env: &[],
-            mounts: &mounts,
+            mounts: &view::adjusted_mounts(&container.mounts, &adjust),
         };
         Ok(match verify(view, &sandbox.profile, self.dir()) {
             Ok(()) => Verdict::Accept,
-            Err(error) => Verdict::Reject(refuse(pod, container, &error.into()).to_string()),
+            Err(error) => Verdict::Reject(subject.refused(&error.into()).to_string()),
         })
     }
 
@@ -316,12 +252,7 @@ impl Handler for Sandboxer {
         container: &Container,
     ) -> Result<(), HandlerError> {
         if is_ours(&self.config, pod) {
-            info!(
-                container_id = container.id,
-                namespace = pod.namespace,
-                pod = pod.name,
-                "container-stopping"
-            );
+            Subject { pod, container }.stopping();
         }
         Ok(())
     }
@@ -333,10 +264,14 @@ impl Handler for Sandboxer {
         pod: &PodSandbox,
         container: Option<&Container>,
     ) -> Result<(), HandlerError> {
-        match (event, container) {
-            (Event::PostCreateContainer, Some(container)) => self.created(pod, container),
-            (Event::StartContainer, Some(container)) => return self.starting(pod, container),
-            (Event::RemoveContainer, Some(container)) => self.removed(pod, container),
+        let Some(container) = container else {
+            return Ok(());
+        };
+        let subject = Subject { pod, container };
+        match event {
+            Event::PostCreateContainer => self.created(subject),
+            Event::StartContainer => return self.starting(subject),
+            Event::RemoveContainer => self.removed(subject),
             _ => {}
         }
         Ok(())
@@ -346,7 +281,8 @@ impl Handler for Sandboxer {
         info!(runtime = %runtime, "registered");
         if !runtime.adjusts_args() {
             error!(
-                runtime = %runtime, handlers = self.config.handlers(),
+                runtime = %runtime,
+                handlers = self.config.handlers(),
                 reason = "this runtime drops changes of args: containers of these handlers are refused; upgrade to containerd 2.2 or CRI-O 1.34",
                 "runtime too old"
             );
@@ -358,44 +294,6 @@ impl Handler for Sandboxer {
     }
 }
 
-fn key(pod: &PodSandbox, container: &Container) -> Key {
-    (pod.uid.clone(), container.id.clone())
-}
-
-fn refuse(pod: &PodSandbox, container: &Container, error: &anyhow::Error) -> HandlerError {
-    let reason = format!("{error:#}");
-    warn!(
-        decision = "refuse",
-        container_id = container.id,
-        container = container.name,
-        namespace = pod.namespace,
-        pod = pod.name,
-        runtime_handler = pod.runtime_handler,
-        reason,
-        "refused"
-    );
-    message(pod, container, &reason)
-}
-
-fn unsandboxed(pod: &PodSandbox, container: &Container, error: &anyhow::Error) -> HandlerError {
-    let reason = format!("{error:#}");
-    error!(
-        decision = "refuse",
-        container_id = container.id,
-        container = container.name,
-        namespace = pod.namespace,
-        pod = pod.name,
-        runtime_handler = pod.runtime_handler,
-        reason,
-        "created without its sandbox; it will not be started"
-    );
-    message(pod, container, &reason)
-}
-
-fn message(pod: &PodSandbox, container: &Container, reason: &str) -> HandlerError {
-    format!(
-        "container {:?} of pod {}/{} refused: {reason}",
-        container.name, pod.namespace, pod.name
-    )
-    .into()
+fn key(subject: Subject<'_>) -> Key {
+    (subject.pod.uid.clone(), subject.container.id.clone())
 }

@@ -20,6 +20,7 @@ pub mod kernel;
 pub mod logging;
 pub mod plans;
 pub mod readiness;
+mod report;
 pub mod run;
 pub mod state;
 mod view;

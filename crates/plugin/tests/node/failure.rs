@@ -191,7 +191,7 @@ async fn an_unusable_state_directory_costs_no_confinement() {
     assert_eq!(
         plugin
             .logged(
-                "state not written; the container is sandboxed all the same",
+                "state not up to date; confinement does not depend on it",
                 &bare.id
             )
             .await["level"],
