@@ -1,48 +1,28 @@
-//! Greets every new container with an environment variable and logs it.
-//!
-//! `cargo run --example hello [SOCKET]`, as a user that may connect to the runtime's socket.
+//! Greets every new container with an environment variable: `cargo run --example hello [SOCKET]`.
 
 use std::sync::Arc;
 
 use nri_plugin::api::{Container, ContainerUpdate, PodSandbox};
 use nri_plugin::{
     Adjustment, CallContext, DEFAULT_SOCKET, Event, EventSet, Handler, HandlerError, PluginRunner,
-    RuntimeInfo,
 };
 
 struct Hello;
 
+#[rustfmt::skip]
 impl Handler for Hello {
     fn events(&self) -> EventSet {
         EventSet::from(Event::CreateContainer)
     }
 
-    fn synchronize(
-        &self,
-        _: &CallContext,
-        _: Vec<PodSandbox>,
-        containers: Vec<Container>,
-    ) -> Result<Vec<ContainerUpdate>, HandlerError> {
+    fn synchronize(&self, _: &CallContext, _: Vec<PodSandbox>, containers: Vec<Container>) -> Result<Vec<ContainerUpdate>, HandlerError> {
         eprintln!("{} containers exist", containers.len());
         Ok(Vec::new())
     }
 
-    fn create_container(
-        &self,
-        _: &CallContext,
-        pod: &PodSandbox,
-        container: &Container,
-    ) -> Result<Adjustment, HandlerError> {
+    fn create_container(&self, _: &CallContext, pod: &PodSandbox, container: &Container) -> Result<Adjustment, HandlerError> {
         eprintln!("new: {}/{}/{}", pod.namespace, pod.name, container.name);
         Ok(Adjustment::new().env("HELLO", &container.name))
-    }
-
-    fn connected(&self, runtime: &RuntimeInfo) {
-        eprintln!("connected to {runtime}");
-    }
-
-    fn disconnected(&self, reason: &str) {
-        eprintln!("disconnected: {reason}");
     }
 }
 
@@ -52,8 +32,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runner = PluginRunner::new("hello", "50", Arc::new(Hello))?
         .socket(socket.as_deref().unwrap_or(DEFAULT_SOCKET))
         .from_environment()?;
-    let interrupted = async {
-        let _ = tokio::signal::ctrl_c().await;
-    };
+    let interrupted = async { drop(tokio::signal::ctrl_c().await) };
     Ok(runner.run(interrupted).await?)
 }

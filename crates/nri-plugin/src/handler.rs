@@ -16,8 +16,13 @@ pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// Methods are synchronous and run on blocking threads, at most one per NRI call and a bounded number overall.
 /// Each has until [`CallContext::deadline`]; what it returns later is discarded and the runtime gets an error
-/// instead. Errors of CreateContainer, RunPodSandbox and StartContainer make the runtime refuse the request;
-/// those of the other events are logged by the runtime, which also skips the plugins after this one.
+/// instead. What an error does depends on the call:
+///
+/// - CreateContainer and ValidateContainerAdjustment: the container is refused.
+/// - RunPodSandbox and StartContainer: containerd refuses the request; CRI-O logs the error and goes on.
+/// - Configure: the runtime drops the plugin, and starts containers without it until it is back.
+/// - Synchronize: nothing, see [`synchronize_failed`](Self::synchronize_failed).
+/// - Others: the runtime logs the error, and skips the plugins after this one.
 pub trait Handler: Send + Sync + 'static {
     /// The events to subscribe to. Those that the runtime does not know are left out; if none remains,
     /// registration fails, because an empty subscription means all events to a runtime.
@@ -106,6 +111,12 @@ pub trait Handler: Send + Sync + 'static {
     ) -> Result<(), HandlerError> {
         let _ = (ctx, event, pod, container);
         Ok(())
+    }
+
+    /// [`synchronize`](Self::synchronize) failed, panicked or took too long. The runtime is not told, because it
+    /// would drop the plugin and start containers without it; the plugin stays in service.
+    fn synchronize_failed(&self, reason: &str) {
+        let _ = reason;
     }
 
     /// The plugin is registered and synchronized.

@@ -164,7 +164,7 @@ async fn serve_inherited(
 }
 
 async fn serve_forever(plugin: &Arc<Plugin>, socket: &Path) -> RunError {
-    let mut backoff = SHORTEST_BACKOFF;
+    let mut backoff = SHORTEST_BACKOFF / 2;
     let mut undialled = String::new();
     loop {
         let ended = match UnixStream::connect(socket).await {
@@ -183,17 +183,23 @@ async fn serve_forever(plugin: &Arc<Plugin>, socket: &Path) -> RunError {
                 Ended::early(reason)
             }
         };
-        if ended.registered {
-            backoff = SHORTEST_BACKOFF;
-        }
+        backoff = next_backoff(backoff, ended.served);
         tokio::time::sleep(jittered(backoff)).await;
-        backoff = (backoff * 2).min(LONGEST_BACKOFF);
     }
 }
 
 async fn report(plugin: &Arc<Plugin>, reason: &str) {
     let (handler, reason) = (Arc::clone(&plugin.handler), reason.to_owned());
     session::notice(move || handler.disconnected(&reason)).await;
+}
+
+/// How long to wait after a connection during which the plugin was in service for `served`. One that a
+/// runtime accepted only to drop it at once counts as a failure, or it would be asked all the time.
+fn next_backoff(last: Duration, served: Option<Duration>) -> Duration {
+    match served {
+        Some(time) if time >= LONGEST_BACKOFF => SHORTEST_BACKOFF,
+        _ => (last * 2).min(LONGEST_BACKOFF),
+    }
 }
 
 /// Between half of `backoff` and all of it, so that the plugins of a node do not come back in step.
@@ -207,6 +213,18 @@ fn jittered(backoff: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn backoff_grows_until_a_connection_has_lasted() {
+        let brief = Some(Duration::from_millis(1));
+        assert_eq!(next_backoff(SHORTEST_BACKOFF, None), SHORTEST_BACKOFF * 2);
+        assert_eq!(next_backoff(SHORTEST_BACKOFF, brief), SHORTEST_BACKOFF * 2);
+        assert_eq!(next_backoff(LONGEST_BACKOFF, brief), LONGEST_BACKOFF);
+        assert_eq!(
+            next_backoff(LONGEST_BACKOFF, Some(LONGEST_BACKOFF)),
+            SHORTEST_BACKOFF
+        );
+    }
 
     #[test]
     fn backoff_is_jittered_within_bounds() {

@@ -1,7 +1,7 @@
 //! One connection to the runtime, from dialling to hanging up.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use tokio::net::UnixStream;
@@ -23,8 +23,8 @@ const NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a connection ended.
 pub(crate) struct Ended {
-    /// Whether the runtime had accepted the plugin.
-    pub(crate) registered: bool,
+    /// How long the plugin was in service: registered and synchronized.
+    pub(crate) served: Option<Duration>,
     /// Whether the runtime had asked the plugin to shut down.
     pub(crate) shut_down: bool,
     /// Why it ended, for people.
@@ -42,13 +42,13 @@ pub(crate) async fn serve(plugin: &Arc<Plugin>, stream: UnixStream) -> Ended {
         Err(error) => return Ended::early(format!("the plugin service did not start: {error}")),
     };
     let client = Client::new(Socket::new(runtime_endpoint));
-    let mut registered = false;
+    let mut in_service: Option<Instant> = None;
     let register = async {
         if let Err(error) = register(&client, &plugin.identity).await {
             return format!("registration failed: {error}");
         }
-        registered = true;
         service.registration().synchronized().await;
+        in_service = Some(Instant::now());
         let (handler, runtime) = (
             Arc::clone(&plugin.handler),
             service.registration().runtime(),
@@ -61,7 +61,7 @@ pub(crate) async fn serve(plugin: &Arc<Plugin>, stream: UnixStream) -> Ended {
         failed = register => failed,
     };
     Ended {
-        registered,
+        served: in_service.map(|since| since.elapsed()),
         shut_down: service.registration().is_shut_down(),
         reason,
     }
@@ -71,7 +71,7 @@ impl Ended {
     /// A connection that ended before registration, or was never made.
     pub(crate) fn early(reason: String) -> Self {
         Self {
-            registered: false,
+            served: None,
             shut_down: false,
             reason,
         }

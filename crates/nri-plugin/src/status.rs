@@ -4,6 +4,8 @@
 //! back to StateChange, RESOURCE_EXHAUSTED makes them retry Synchronize in chunks, and DEADLINE_EXCEEDED is too
 //! close to the runtime's own time-out, after which it would drop the plugin and run the container unadjusted.
 
+use std::fmt;
+
 use ttrpc::Code;
 use ttrpc::proto::Status;
 
@@ -17,6 +19,12 @@ const TEXT_LIMIT: usize = 3072;
 pub(crate) struct Failure {
     code: Code,
     reason: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
 }
 
 impl Failure {

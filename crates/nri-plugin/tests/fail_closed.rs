@@ -4,7 +4,7 @@ mod recorder;
 
 use std::time::Duration;
 
-use nri_plugin::api::{Container, CreateContainerRequest, PLUGIN_SERVICE};
+use nri_plugin::api::{Container, CreateContainerRequest, PLUGIN_SERVICE, StartContainerRequest};
 use nri_plugin::{NriVersion, Requires};
 use prost::Message;
 use recorder::Setup;
@@ -51,6 +51,33 @@ async fn errors_and_panics_are_replies() {
         );
         setup.assert_usable().await;
     }
+}
+
+#[tokio::test]
+async fn a_failed_synchronization_does_not_cost_the_connection() {
+    for name in ["sync-panics", "sync-fails"] {
+        let setup = Setup::new(NriVersion::V0_12, Requires::NONE).await;
+        let containers = vec![setup.container(name)];
+        let response = setup.session.synchronize(vec![], containers).await.unwrap();
+        assert!(response.update.is_empty());
+        setup.handler.expect_notice("not synchronized").await;
+        setup.assert_usable().await;
+    }
+}
+
+#[tokio::test]
+async fn a_start_without_a_pod_is_refused() {
+    let setup = Setup::new(NriVersion::V0_12, Requires::NONE).await;
+    let request = StartContainerRequest {
+        pod: None,
+        container: Some(setup.container("app")),
+    };
+    let payload = request.encode_to_vec();
+    let started = setup
+        .session
+        .call(PLUGIN_SERVICE, "StartContainer", payload)
+        .await;
+    assert!(matches!(started, Err(FakeError::Rpc { .. })), "{started:?}");
 }
 
 #[tokio::test]

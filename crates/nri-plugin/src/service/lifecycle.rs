@@ -127,6 +127,10 @@ impl PluginService {
         container: Option<Container>,
         call: &mut Call<'_>,
     ) -> Result<(), Failure> {
+        // Without its pod nobody can tell whether a container may start.
+        if event == Event::StartContainer && pod.is_none() {
+            return Err(Failure::malformed("the request has no pod"));
+        }
         let pod = pod.unwrap_or_default();
         call.about(&pod, container.as_ref());
         if is_about_container(event) && container.is_none() {

@@ -1,6 +1,6 @@
 //! Configure and Synchronize.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
 use tokio::sync::Notify;
@@ -102,6 +102,9 @@ impl PluginService {
     }
 
     /// Hands the pods and containers to the handler after the last chunk.
+    ///
+    /// A failure is not passed on: a runtime drops a plugin that answers with an error here, and starts
+    /// containers without it from then on.
     pub(super) async fn synchronize(&self, call: &mut Call<'_>) -> Reply {
         let chunk: SynchronizeRequest = call.decode()?;
         let Some(all) = self.registration.accumulate(chunk, call.payload.len())? else {
@@ -119,8 +122,13 @@ impl PluginService {
         let update = self.run(call.budget, move |handler, ctx| {
             handler.synchronize(ctx, all.pods, all.containers)
         });
+        let update = update.await.unwrap_or_else(|failure| {
+            let (handler, reason) = (Arc::clone(&self.plugin.handler), failure.to_string());
+            tokio::task::spawn_blocking(move || handler.synchronize_failed(&reason));
+            Vec::new()
+        });
         let response = SynchronizeResponse {
-            update: update.await?,
+            update,
             more: false,
         };
         self.registration.synchronized.notify_one();

@@ -117,6 +117,11 @@ impl Handler for Recorder {
         containers: Vec<Container>,
     ) -> Result<Vec<ContainerUpdate>, HandlerError> {
         self.record(format!("synchronize {} {}", pods.len(), containers.len()));
+        match containers.first().map(|container| container.name.as_str()) {
+            Some("sync-panics") => panic!("synchronize panics"),
+            Some("sync-fails") => return Err("synchronize fails".into()),
+            _ => {}
+        }
         let update = containers.first().map(|container| ContainerUpdate {
             container_id: container.id.clone(),
             ..ContainerUpdate::default()
@@ -200,6 +205,10 @@ impl Handler for Recorder {
             "refused" => Err("no".into()),
             _ => Ok(()),
         }
+    }
+
+    fn synchronize_failed(&self, reason: &str) {
+        let _ = self.notices.send(format!("not synchronized {reason}"));
     }
 
     fn connected(&self, runtime: &RuntimeInfo) {
