@@ -2,11 +2,12 @@
 
 use kubefence_profile::MOUNT_POINT;
 
-/// Whether a mount at `destination` would lie at, in, or over the launcher's mount point.
+/// Whether a mount at `destination` would lie at, in, or over the launcher's mount point, or may.
 ///
 /// Runtimes compare destinations as raw strings but mount them as paths, so `//nono`, `/nono/.` and
-/// `/x/../nono` are all judged by where they lead. `/` lies over everything.
-pub(crate) fn covers_launcher(destination: &str) -> bool {
+/// `/x/../nono` are all judged by where they lead. `/` lies over everything. The links that every
+/// container has lead anywhere: `/proc/self/root/nono` is `/nono` (runc before 1.3.6 follows it).
+pub(crate) fn may_cover_launcher(destination: &str) -> bool {
     let mut components: Vec<&str> = Vec::new();
     for component in destination.split('/') {
         match component {
@@ -17,13 +18,22 @@ pub(crate) fn covers_launcher(destination: &str) -> bool {
             name => components.push(name),
         }
     }
-    let mount_point = MOUNT_POINT.trim_start_matches('/');
-    components.is_empty() || components[0] == mount_point
+    match components.as_slice() {
+        [] => true,
+        [first, ..] if *first == MOUNT_POINT.trim_start_matches('/') => true,
+        ["proc", process, _, ..] => is_process(process),
+        ["dev", "fd" | "stdin" | "stdout" | "stderr", _, ..] => true,
+        _ => false,
+    }
+}
+
+fn is_process(name: &str) -> bool {
+    matches!(name, "self" | "thread-self") || name.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::covers_launcher;
+    use super::may_cover_launcher;
 
     #[test]
     fn finds_the_mount_point_behind_any_spelling() {
@@ -43,8 +53,15 @@ mod tests {
             "",
             "/..",
             "/x/..",
+            "/proc/self/root/nono",
+            "/proc/1/root/nono",
+            "/proc/thread-self/cwd",
+            "/proc/./self//root",
+            "/proc/self/task/1/root/nono",
+            "/dev/fd/3/nono",
+            "/dev/stdin/nono",
         ] {
-            assert!(covers_launcher(covered), "{covered:?} was let through");
+            assert!(may_cover_launcher(covered), "{covered:?} was let through");
         }
     }
 
@@ -57,8 +74,14 @@ mod tests {
             "/opt/nono",
             "/data/nono",
             "/nono/../data",
+            "/proc",
+            "/proc/cpuinfo",
+            "/proc/sys/net",
+            "/dev/shm",
+            "/dev/pts",
+            "/data/proc/self/root",
         ] {
-            assert!(!covers_launcher(free), "{free:?} was refused");
+            assert!(!may_cover_launcher(free), "{free:?} was refused");
         }
     }
 }

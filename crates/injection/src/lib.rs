@@ -8,8 +8,8 @@
 //! - [`Injection::plan`] and [`verify()`] agree: whatever the first produces, the second accepts.
 //! - A container whose own mounts could cover the launcher is refused, never silently repaired.
 //!
-//! Limit: mount destinations are judged as text. A symlink in the image can redirect a mount to
-//! `/nono` all the same; only code that sees the root file system can notice.
+//! Limit: mount destinations are judged as text. A link in the image can redirect a mount to `/nono`
+//! all the same; only code that sees the root file system can notice.
 
 #![forbid(unsafe_code)]
 
@@ -43,6 +43,8 @@ pub struct Mount<'a> {
     pub destination: &'a str,
     /// What appears there.
     pub source: &'a str,
+    /// Its type, such as `bind`.
+    pub kind: &'a str,
     /// Its options, as the runtime spells them.
     pub options: &'a [String],
 }

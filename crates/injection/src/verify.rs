@@ -2,7 +2,7 @@
 
 use kubefence_profile::{LAUNCHER, MOUNT_POINT, ProfileName};
 
-use crate::destination::covers_launcher;
+use crate::destination::may_cover_launcher;
 use crate::wrap::{BindMount, LauncherDir, is_wrapped_in};
 use crate::{Container, Mount};
 
@@ -27,9 +27,14 @@ pub enum NotWrapped {
         /// Where it should come from.
         expected: String,
     },
-    /// What is there could be changed from inside, or more than a plain mount.
-    #[error("the mount at {MOUNT_POINT} lacks the option `{0}`")]
-    Option(&'static str),
+    /// What is there could be changed from inside, or is more than a plain mount.
+    #[error("{MOUNT_POINT} is mounted as {found} instead of {expected}")]
+    Options {
+        /// Type and options of the mount.
+        found: String,
+        /// Type and options that it should have.
+        expected: String,
+    },
     /// Another mount covers the launcher.
     #[error("a second mount at {0:?} covers {MOUNT_POINT}")]
     Covered(String),
@@ -50,7 +55,7 @@ pub fn verify(
     for mount in container
         .mounts
         .iter()
-        .filter(|m| covers_launcher(m.destination))
+        .filter(|m| may_cover_launcher(m.destination))
     {
         if mount.destination != MOUNT_POINT || launcher_mount.is_some() {
             return Err(NotWrapped::Covered(mount.destination.to_owned()));
@@ -64,10 +69,18 @@ pub fn verify(
             expected: dir.as_str().to_owned(),
         });
     }
-    let missing = BindMount::OPTIONS
-        .into_iter()
-        .find(|option| !mount.options.iter().any(|o| o == option));
-    missing.map_or(Ok(()), |option| Err(NotWrapped::Option(option)))
+    let as_planned = mount.kind == BindMount::KIND
+        && mount.options.len() == BindMount::OPTIONS.len()
+        && BindMount::OPTIONS
+            .iter()
+            .all(|option| mount.options.iter().any(|o| o == option));
+    if as_planned {
+        return Ok(());
+    }
+    Err(NotWrapped::Options {
+        found: format!("{} ({})", mount.kind, mount.options.join(",")),
+        expected: format!("{} ({})", BindMount::KIND, BindMount::OPTIONS.join(",")),
+    })
 }
 
 #[cfg(test)]
@@ -98,6 +111,7 @@ mod tests {
             .map(|m| Mount {
                 destination: &m.destination,
                 source: &m.source,
+                kind: m.kind,
                 options: &m.options,
             })
             .collect();
@@ -116,6 +130,7 @@ mod tests {
         BindMount {
             destination: destination.to_owned(),
             source: "/evil".to_owned(),
+            kind: "bind",
             options: vec![],
         }
     }
@@ -164,10 +179,18 @@ mod tests {
             verdict(|_, mounts| mounts.insert(0, extra("/x/../nono"))),
             covered("/x/../nono")
         );
-        assert_eq!(
-            verdict(|_, mounts| mounts[0].options.retain(|o| o != "ro")),
-            Err(NotWrapped::Option("ro"))
-        );
+        for tamper in [
+            |mount: &mut BindMount| mount.options.retain(|o| o != "ro"),
+            |mount: &mut BindMount| mount.options.push("rw".to_owned()),
+            |mount: &mut BindMount| mount.options[0] = "rbind".to_owned(),
+            |mount: &mut BindMount| mount.kind = "tmpfs",
+        ] {
+            let verdict = verdict(|_, mounts| tamper(&mut mounts[0]));
+            assert!(
+                matches!(verdict, Err(NotWrapped::Options { .. })),
+                "{verdict:?}"
+            );
+        }
         assert!(matches!(
             verdict(|_, mounts| mounts[0].source = "/evil".to_owned()),
             Err(NotWrapped::Source { .. })

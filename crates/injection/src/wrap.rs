@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use kubefence_profile::{LAUNCHER, MOUNT_POINT, ProfileName};
 
 use crate::Container;
-use crate::destination::covers_launcher;
+use crate::destination::may_cover_launcher;
 
 /// The environment variable that names the profile inside the container.
 pub const PROFILE_VARIABLE: &str = "NONO_PROFILE";
@@ -24,6 +24,9 @@ pub enum InvalidLauncherPath {
     /// The runtime resolves mount sources on its own.
     #[error("it is not absolute")]
     Relative,
+    /// Mount sources are compared as text.
+    #[error("it is not normal: it must have no empty, `.` or `..` component")]
+    NotNormal,
     /// The args name the launcher inside the container.
     #[error("its file name is not `nono`, which containers start as {LAUNCHER}")]
     FileName,
@@ -38,6 +41,9 @@ impl LauncherDir {
         let path = path.to_str().ok_or(InvalidLauncherPath::NotUtf8)?;
         if !path.starts_with('/') {
             return Err(InvalidLauncherPath::Relative);
+        }
+        if path[1..].split('/').any(|c| matches!(c, "" | "." | "..")) {
+            return Err(InvalidLauncherPath::NotNormal);
         }
         match path.rsplit_once('/') {
             Some((dir, "nono")) if !dir.is_empty() => Ok(Self(dir.to_owned())),
@@ -63,6 +69,8 @@ pub struct BindMount {
     pub destination: String,
     /// Directory on the host.
     pub source: String,
+    /// Mount type.
+    pub kind: &'static str,
     /// Mount options.
     pub options: Vec<String>,
 }
@@ -70,12 +78,14 @@ pub struct BindMount {
 impl BindMount {
     /// The options that make the launcher's mount what it must be: read-only and private, and no
     /// place for set-uid programs or devices.
+    pub(crate) const KIND: &'static str = "bind";
     pub(crate) const OPTIONS: [&'static str; 5] = ["bind", "ro", "rprivate", "nosuid", "nodev"];
 
     fn of_launcher(dir: &LauncherDir) -> Self {
         Self {
             destination: MOUNT_POINT.to_owned(),
             source: dir.as_str().to_owned(),
+            kind: Self::KIND,
             options: Self::OPTIONS.map(str::to_owned).to_vec(),
         }
     }
@@ -98,7 +108,7 @@ pub struct Injection {
 pub enum Refusal {
     /// One of its own mounts could stand in for the launcher.
     #[error(
-        "its mount at {destination:?} would cover {MOUNT_POINT}, where the sandbox launcher lives: mount it elsewhere"
+        "its mount at {destination:?} could cover {MOUNT_POINT}, where the sandbox launcher lives: mount it elsewhere"
     )]
     MountCoversLauncher {
         /// The mount's destination as the container states it.
@@ -122,7 +132,7 @@ impl Injection {
         if let Some(mount) = container
             .mounts
             .iter()
-            .find(|m| covers_launcher(m.destination))
+            .find(|m| may_cover_launcher(m.destination))
         {
             return Err(Refusal::MountCoversLauncher {
                 destination: mount.destination.to_owned(),

@@ -2,20 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use kubefence_injection::choose_profile;
+use kubefence_injection::{ProfileChoice, choose_profile};
 use kubefence_profile::{PlanDigest, ProfileName};
 use nri_plugin::api::{Container, PodSandbox};
 
 use crate::config::Config;
-
-/// What happens to a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Its handler is not ours.
-    Skip,
-    /// It runs under a profile.
-    Inject(Sandbox),
-}
 
 /// The sandbox that a container gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +15,6 @@ pub struct Sandbox {
     pub profile: ProfileName,
     /// The profile's plan; `None` where the launcher resolves names itself.
     pub plan: Option<PlanDigest>,
-    /// An annotation that was passed over because its value is no profile name: its key and value.
-    pub ignored: Option<(String, String)>,
 }
 
 /// Why a container of one of our handlers is not allowed to exist.
@@ -42,6 +31,11 @@ pub enum Refused {
         /// The profiles there are.
         known: String,
     },
+    /// Its processes come from a checkpoint.
+    #[error(
+        "it is restored from a checkpoint, whose processes would go on without the launcher: create it from an image"
+    )]
+    Restored,
 }
 
 /// The profiles that containers can be given.
@@ -53,37 +47,48 @@ pub enum Profiles {
     LauncherDecides,
 }
 
-/// Decides about `container` of `pod`. Pure: the same input always gives the same answer.
-pub fn decide(
+/// Annotations that containerd gives a container which it restores from a checkpoint. Such a container
+/// is created like any other, but then continues processes instead of starting its command.
+const RESTORED: [&str; 3] = ["restored", "checkpointedAt", "checkpointImage"];
+
+/// The profile that `container` of `pod` asks for; `None` if its handler is not ours.
+pub fn profile_choice(
     config: &Config,
-    profiles: &Profiles,
     pod: &PodSandbox,
     container: &Container,
-) -> Result<Decision, Refused> {
-    if !is_ours(config, pod) {
-        return Ok(Decision::Skip);
+) -> Option<ProfileChoice> {
+    config
+        .runtime_classes
+        .contains(&pod.runtime_handler)
+        .then(|| choose_profile(&pod.annotations, &container.name, &config.default_profile))
+}
+
+/// Decides about a container that asks for `profile`. Pure: the same input always gives the same answer.
+pub fn decide(
+    profiles: &Profiles,
+    profile: &ProfileName,
+    container: &Container,
+) -> Result<Sandbox, Refused> {
+    if RESTORED
+        .iter()
+        .any(|key| container.annotations.contains_key(*key))
+    {
+        return Err(Refused::Restored);
     }
-    let choice = choose_profile(&pod.annotations, &container.name, &config.default_profile);
     let plan = match profiles {
         Profiles::LauncherDecides => None,
-        Profiles::Known(known) => Some(known.get(&choice.profile).cloned().ok_or_else(|| {
+        Profiles::Known(known) => Some(known.get(profile).cloned().ok_or_else(|| {
             let names: Vec<&str> = known.keys().map(ProfileName::as_str).collect();
             Refused::UnknownProfile {
-                profile: choice.profile.to_string(),
+                profile: profile.to_string(),
                 known: names.join(", "),
             }
         })?),
     };
-    Ok(Decision::Inject(Sandbox {
-        profile: choice.profile,
+    Ok(Sandbox {
+        profile: profile.clone(),
         plan,
-        ignored: choice.ignored,
-    }))
-}
-
-/// Whether the containers of `pod` are this plugin's to sandbox.
-pub fn is_ours(config: &Config, pod: &PodSandbox) -> bool {
-    config.runtime_classes.contains(&pod.runtime_handler)
+    })
 }
 
 #[cfg(test)]
@@ -92,28 +97,20 @@ mod tests {
 
     use super::*;
 
-    fn pod(handler: &str, profile: Option<&str>) -> PodSandbox {
-        let mut pod = PodSandbox {
+    fn choice(handler: &str) -> Option<ProfileChoice> {
+        let config = Config::parse(Path::new("c"), "").unwrap();
+        let pod = PodSandbox {
             runtime_handler: handler.to_owned(),
             ..Default::default()
         };
-        if let Some(profile) = profile {
-            pod.annotations
-                .insert("nono.sh/profile".to_owned(), profile.to_owned());
-        }
-        pod
+        profile_choice(&config, &pod, &Container::default())
     }
 
-    fn decide_for(profiles: &Profiles, pod: &PodSandbox) -> Result<Decision, Refused> {
-        let config = Config::parse(Path::new("c"), "").unwrap();
+    fn decide_for(profiles: &Profiles, profile: &str) -> Result<Sandbox, Refused> {
         decide(
-            &config,
             profiles,
-            pod,
-            &Container {
-                name: "app".to_owned(),
-                ..Default::default()
-            },
+            &ProfileName::parse(profile).unwrap(),
+            &Container::default(),
         )
     }
 
@@ -128,51 +125,41 @@ mod tests {
     #[test]
     fn only_configured_handlers_are_touched() {
         for handler in ["", "runc", "nono-runc2", "NONO-RUNC"] {
-            assert_eq!(
-                decide_for(&known(), &pod(handler, None)),
-                Ok(Decision::Skip),
-                "{handler:?}"
-            );
+            assert_eq!(choice(handler), None, "{handler:?}");
         }
-        assert!(matches!(
-            decide_for(&known(), &pod("nono-runc", None)),
-            Ok(Decision::Inject(_))
-        ));
+        assert_eq!(choice("nono-runc").unwrap().profile.as_str(), "default");
     }
 
     #[test]
     fn an_unknown_profile_is_refused_by_name() {
-        let refused = decide_for(&known(), &pod("nono-runc", Some("python-dev"))).unwrap_err();
-        let message = refused.to_string();
+        let message = decide_for(&known(), "python-dev").unwrap_err().to_string();
         assert!(
             message.contains("\"python-dev\"") && message.contains("profiles: default"),
             "{message}"
         );
-    }
-
-    #[test]
-    fn an_invalid_annotation_falls_back_to_the_default() {
-        let decision = decide_for(&known(), &pod("nono-runc", Some("../x"))).unwrap();
-        let Decision::Inject(sandbox) = decision else {
-            panic!("{decision:?}")
-        };
-        assert_eq!(sandbox.profile.as_str(), "default");
-        assert_eq!(sandbox.ignored.unwrap().1, "../x");
+        assert!(decide_for(&known(), "default").unwrap().plan.is_some());
     }
 
     #[test]
     fn upstream_nono_judges_names_itself() {
-        let decision = decide_for(
-            &Profiles::LauncherDecides,
-            &pod("nono-runc", Some("claude-code")),
-        )
-        .unwrap();
-        let Decision::Inject(sandbox) = decision else {
-            panic!("{decision:?}")
-        };
+        let sandbox = decide_for(&Profiles::LauncherDecides, "claude-code").unwrap();
         assert_eq!(
             (sandbox.profile.as_str(), sandbox.plan),
             ("claude-code", None)
         );
+    }
+
+    #[test]
+    fn what_is_restored_from_a_checkpoint_is_refused() {
+        for key in RESTORED {
+            let mut container = Container::default();
+            container.annotations.insert(key.to_owned(), "x".to_owned());
+            let profile = ProfileName::parse("default").unwrap();
+            assert_eq!(
+                decide(&known(), &profile, &container),
+                Err(Refused::Restored),
+                "{key}"
+            );
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The NRI events of one container, in the order in which the runtime sends them: create, validate,
 //! post-create, start, stop, remove; and the state of the world after each (re)connection.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use anyhow::Context as _;
 use kubefence_injection::{Container as View, Injection, LauncherDir, verify, wrapped_profile};
@@ -14,10 +14,11 @@ use nri_plugin::{Adjustment, CallContext, EventSet, Handler, HandlerError, Runti
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::decision::{Decision, Sandbox, decide, is_ours};
+use crate::decision::{Sandbox, decide, profile_choice};
 use crate::readiness::Readiness;
+use crate::recorder::Recorder;
 use crate::report::Subject;
-use crate::state::{Key, Metadata, StateDir};
+use crate::state::{Key, Metadata};
 use crate::view;
 
 /// Handles the events of all containers of a node.
@@ -25,17 +26,16 @@ use crate::view;
 pub struct Sandboxer {
     config: Config,
     readiness: Readiness,
-    state: StateDir,
+    recorder: Recorder,
 }
 
 impl Sandboxer {
     /// A handler for `config` on a node of which `readiness` tells.
-    pub fn new(config: Config, readiness: Readiness) -> Self {
-        let state = StateDir::new(config.state_dir.clone());
+    pub fn new(config: Config, readiness: Readiness, recorder: Recorder) -> Self {
         Self {
             config,
             readiness,
-            state,
+            recorder,
         }
     }
 
@@ -43,26 +43,30 @@ impl Sandboxer {
         &self.config.launcher_dir
     }
 
-    /// The decision about a container; an error, logged already, means that it must not exist.
-    fn decide(&self, subject: Subject<'_>) -> Result<Decision, HandlerError> {
-        if !is_ours(&self.config, subject.pod) {
-            return Ok(Decision::Skip);
+    fn subject<'a>(&self, pod: &'a PodSandbox, container: &'a Container) -> Subject<'a> {
+        let choice = profile_choice(&self.config, pod, container);
+        Subject {
+            pod,
+            container,
+            choice,
         }
+    }
+
+    /// The sandbox of a container, `None` if it is not ours; an error, logged already, means that it
+    /// must not exist.
+    fn decide(&self, subject: &Subject<'_>) -> Result<Option<Sandbox>, HandlerError> {
+        let Some(choice) = &subject.choice else {
+            return Ok(None);
+        };
         self.readiness
             .profiles()
             .context("this node is not ready to sandbox")
-            .and_then(|profiles| {
-                Ok(decide(
-                    &self.config,
-                    &profiles,
-                    subject.pod,
-                    subject.container,
-                )?)
-            })
+            .and_then(|profiles| Ok(decide(&profiles, &choice.profile, subject.container)?))
+            .map(Some)
             .map_err(|error| subject.refused(&error))
     }
 
-    fn adjust(&self, subject: Subject<'_>, sandbox: &Sandbox) -> anyhow::Result<Adjustment> {
+    fn adjust(&self, subject: &Subject<'_>, sandbox: &Sandbox) -> anyhow::Result<Adjustment> {
         let mounts = view::mounts(&subject.container.mounts);
         let view = View {
             args: &subject.container.args,
@@ -70,13 +74,13 @@ impl Sandboxer {
             mounts: &mounts,
         };
         let injection = Injection::plan(view, &sandbox.profile, self.dir())?;
-        if let Some((key, value)) = &sandbox.ignored {
-            subject.annotation_ignored(key, value, &sandbox.profile);
+        if let Some((key, value)) = subject.choice.as_ref().and_then(|c| c.ignored.as_ref()) {
+            subject.annotation_ignored(key, value);
         }
         let mount = Mount {
             destination: injection.mount.destination,
             source: injection.mount.source,
-            r#type: "bind".to_owned(),
+            r#type: injection.mount.kind.to_owned(),
             options: injection.mount.options,
         };
         let adjustment = Adjustment::new().args(injection.args).mount(mount);
@@ -100,8 +104,8 @@ impl Sandboxer {
     /// The runtime has created a container: say so, and record it. No error is returned, because the
     /// container exists already and the runtime would only keep the event from other plugins; a
     /// container that must not run is stopped by [`Self::starting`].
-    fn created(&self, subject: Subject<'_>) {
-        let Ok(Decision::Inject(sandbox)) = self.decide(subject) else {
+    fn created(&self, subject: &Subject<'_>) {
+        let Ok(Some(sandbox)) = self.decide(subject) else {
             return;
         };
         if let Err(error) = self.check_created(subject.container, &sandbox.profile) {
@@ -109,55 +113,44 @@ impl Sandboxer {
             return;
         }
         let plan = sandbox.plan.as_ref().map(ToString::to_string);
-        subject.injected(&sandbox.profile, plan.as_deref());
-        self.record(subject, &sandbox.profile, plan);
+        subject.injected(plan.as_deref());
+        self.recorder
+            .record(key(subject), metadata(subject, &sandbox.profile, plan));
     }
 
     /// The runtime is about to start a container: the last chance to stop a bare one.
-    fn starting(&self, subject: Subject<'_>) -> Result<(), HandlerError> {
+    fn starting(&self, subject: &Subject<'_>) -> Result<(), HandlerError> {
         match self.decide(subject)? {
-            Decision::Skip => Ok(()),
-            Decision::Inject(sandbox) => self
+            None => Ok(()),
+            Some(sandbox) => self
                 .check_created(subject.container, &sandbox.profile)
                 .map_err(|error| subject.created_bare(&error)),
         }
     }
 
-    fn removed(&self, subject: Subject<'_>) {
-        let key = key(subject);
-        if !is_ours(&self.config, subject.pod) && !self.state.has(&key) {
-            return;
-        }
-        subject.removed();
-        if let Err(error) = self.state.remove(&key) {
-            subject.state_failed(&error);
+    fn removed(&self, subject: &Subject<'_>) {
+        if subject.choice.is_some() {
+            subject.removed();
+            self.recorder.remove(key(subject));
+        } else if subject.pod.id.is_empty() {
+            self.recorder.remove_orphan(&subject.container.id);
         }
     }
 
-    fn record(&self, subject: Subject<'_>, profile: &ProfileName, plan: Option<String>) {
-        let metadata = Metadata {
-            container_id: subject.container.id.clone(),
-            pod: subject.pod.name.clone(),
-            namespace: subject.pod.namespace.clone(),
-            profile: profile.to_string(),
-            timestamp: jiff::Timestamp::now().to_string(),
-            plan,
-        };
-        if let Err(error) = self.state.record(&key(subject), &metadata) {
-            subject.state_failed(&error);
-        }
-    }
-
-    /// A container that was there before this plugin: record it, or report that it is bare.
-    fn adopt(&self, subject: Subject<'_>) {
+    /// What is to be recorded of a container that was there before this plugin; `None`, logged
+    /// already, if it runs bare.
+    fn adopt(&self, subject: &Subject<'_>) -> Option<(Key, Metadata)> {
         let container = subject.container;
-        let sandboxed = wrapped_profile(&container.args)
-            .filter(|profile| self.check_created(container, profile).is_ok());
-        match sandboxed {
-            Some(profile) if !self.state.has(&key(subject)) => self.record(subject, &profile, None),
-            Some(_) => {}
-            None if container.state() == ContainerState::Stopped => {}
-            None => subject.found_bare(),
+        let profile = wrapped_profile(&container.args);
+        let wanted = &subject.choice.as_ref()?.profile;
+        match self.check_created(container, profile.as_ref().unwrap_or(wanted)) {
+            Ok(()) => Some((key(subject), metadata(subject, &profile?, None))),
+            Err(error) => {
+                if container.state() != ContainerState::Stopped {
+                    subject.found_bare(&error);
+                }
+                None
+            }
         }
     }
 }
@@ -182,24 +175,20 @@ impl Handler for Sandboxer {
     ) -> Result<Vec<ContainerUpdate>, HandlerError> {
         let pods: HashMap<&str, &PodSandbox> =
             pods.iter().map(|pod| (pod.id.as_str(), pod)).collect();
-        let mut live = HashSet::new();
+        let mut sandboxed = Vec::new();
         for container in &containers {
-            let Some(pod) = pods.get(container.pod_sandbox_id.as_str()) else {
-                continue;
-            };
-            if is_ours(&self.config, pod) {
-                let subject = Subject { pod, container };
-                live.insert(key(subject));
-                self.adopt(subject);
+            match pods.get(container.pod_sandbox_id.as_str()) {
+                Some(pod) => sandboxed.extend(self.adopt(&self.subject(pod, container))),
+                None => warn!(
+                    container_id = container.id,
+                    reason = "the runtime does not list its pod",
+                    "container not judged"
+                ),
             }
         }
-        match self.state.retain(&live) {
-            Ok(0) => {}
-            Ok(removed) => info!(removed, "state of containers that are gone removed"),
-            Err(error) => warn!(reason = error.to_string(), "state not reconciled"),
-        }
-        let (pods, containers, sandboxed) = (pods.len(), containers.len(), live.len());
-        info!(pods, containers, sandboxed, "synchronized");
+        let (pods, containers, count) = (pods.len(), containers.len(), sandboxed.len());
+        self.recorder.reconcile(sandboxed);
+        info!(pods, containers, sandboxed = count, "synchronized");
         Ok(Vec::new())
     }
 
@@ -209,14 +198,14 @@ impl Handler for Sandboxer {
         pod: &PodSandbox,
         container: &Container,
     ) -> Result<Adjustment, HandlerError> {
-        let subject = Subject { pod, container };
-        match self.decide(subject)? {
-            Decision::Skip => {
+        let subject = self.subject(pod, container);
+        match self.decide(&subject)? {
+            None => {
                 subject.skipped();
                 Ok(Adjustment::new())
             }
-            Decision::Inject(sandbox) => self
-                .adjust(subject, &sandbox)
+            Some(sandbox) => self
+                .adjust(&subject, &sandbox)
                 .map_err(|error| subject.refused(&error)),
         }
     }
@@ -229,8 +218,8 @@ impl Handler for Sandboxer {
         let (Some(pod), Some(container)) = (&request.pod, &request.container) else {
             return Err("the runtime asked to validate a container without saying which".into());
         };
-        let subject = Subject { pod, container };
-        let Decision::Inject(sandbox) = self.decide(subject)? else {
+        let subject = self.subject(pod, container);
+        let Some(sandbox) = self.decide(&subject)? else {
             return Ok(Verdict::Accept);
         };
         let adjust = request.adjust.clone().unwrap_or_default();
@@ -251,8 +240,9 @@ impl Handler for Sandboxer {
         pod: &PodSandbox,
         container: &Container,
     ) -> Result<(), HandlerError> {
-        if is_ours(&self.config, pod) {
-            Subject { pod, container }.stopping();
+        let subject = self.subject(pod, container);
+        if subject.choice.is_some() {
+            subject.stopping();
         }
         Ok(())
     }
@@ -267,14 +257,18 @@ impl Handler for Sandboxer {
         let Some(container) = container else {
             return Ok(());
         };
-        let subject = Subject { pod, container };
+        let subject = self.subject(pod, container);
         match event {
-            Event::PostCreateContainer => self.created(subject),
-            Event::StartContainer => return self.starting(subject),
-            Event::RemoveContainer => self.removed(subject),
+            Event::PostCreateContainer => self.created(&subject),
+            Event::StartContainer => return self.starting(&subject),
+            Event::RemoveContainer => self.removed(&subject),
             _ => {}
         }
         Ok(())
+    }
+
+    fn synchronize_failed(&self, reason: &str) {
+        error!(reason, "containers that were there before were not judged");
     }
 
     fn connected(&self, runtime: &RuntimeInfo) {
@@ -294,6 +288,17 @@ impl Handler for Sandboxer {
     }
 }
 
-fn key(subject: Subject<'_>) -> Key {
+fn key(subject: &Subject<'_>) -> Key {
     (subject.pod.uid.clone(), subject.container.id.clone())
+}
+
+fn metadata(subject: &Subject<'_>, profile: &ProfileName, plan: Option<String>) -> Metadata {
+    Metadata {
+        container_id: subject.container.id.clone(),
+        pod: subject.pod.name.clone(),
+        namespace: subject.pod.namespace.clone(),
+        profile: profile.to_string(),
+        timestamp: jiff::Timestamp::now().to_string(),
+        plan,
+    }
 }

@@ -20,6 +20,7 @@ pub mod kernel;
 pub mod logging;
 pub mod plans;
 pub mod readiness;
+pub mod recorder;
 mod report;
 pub mod run;
 pub mod state;

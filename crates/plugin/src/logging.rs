@@ -1,7 +1,9 @@
 //! Logs: one JSON object a line, or coloured text on a terminal.
 
+mod writer;
+
 use std::fmt;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -10,25 +12,34 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+pub use self::writer::LogWriter;
 use crate::cli::LogLevel;
 
 /// Starts logging to standard error. JSON unless standard error is a terminal and `json` is off.
-pub fn init(json: bool, level: LogLevel) {
+///
+/// # Errors
+///
+/// Fails if the thread that writes cannot be started.
+pub fn init(json: bool, level: LogLevel) -> io::Result<LogWriter> {
     let level = match level {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Info => Level::INFO,
         LogLevel::Warn => Level::WARN,
         LogLevel::Error => Level::ERROR,
     };
+    let writer = LogWriter::start(io::stderr())?;
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr);
-    if json || !std::io::stderr().is_terminal() {
+        // It would print to standard error, and panic if that is what does not work.
+        .log_internal_errors(false)
+        .with_writer(writer.clone());
+    if json || !io::stderr().is_terminal() {
         builder.event_format(JsonLines).init();
     } else {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         builder.event_format(Text { colour }).init();
     }
+    Ok(writer)
 }
 
 /// `{"time":…,"level":…,"msg":…,FIELDS}`.

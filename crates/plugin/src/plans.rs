@@ -73,18 +73,34 @@ fn write_error(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
     move |source| PublishError::Write { path, source }
 }
 
-/// Containers of any user read the plans, so the mode must not depend on the umask.
+/// Containers of any user read the plans, so modes must not depend on the umask.
 fn create_dir(dir: &Path) -> io::Result<()> {
     match fs::create_dir(dir) {
-        Ok(()) => fs::set_permissions(dir, Permissions::from_mode(0o755)),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        Err(e) => Err(e),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        result => result?,
     }
+    set_mode(dir, 0o755)?;
+    // What an interrupted run left behind.
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes a mode only if it is another one: the directory may be read-only and right already.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    if fs::metadata(path)?.permissions().mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 fn write_plan(plans: &Path, file: &Path, plan: &EncodedPlan) -> io::Result<()> {
     if fs::read(file).is_ok_and(|found| found == plan.bytes) {
-        return Ok(());
+        return set_mode(file, 0o644);
     }
     let temporary = plans.join(format!(".{}.{}", plan.digest, std::process::id()));
     let mut out = File::create(&temporary)?;
@@ -98,11 +114,8 @@ fn point(link: &Path, target: &str) -> io::Result<()> {
     if fs::read_link(link).is_ok_and(|found| found == Path::new(target)) {
         return Ok(());
     }
-    let temporary = link.with_extension(format!("{}", std::process::id()));
-    match fs::remove_file(&temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = link.with_file_name(format!(".{name}.{}", std::process::id()));
     symlink(target, &temporary)?;
     fs::rename(&temporary, link)
 }
@@ -155,6 +168,14 @@ mod tests {
             intact,
             "a damaged plan was not written again"
         );
+        fs::set_permissions(&link, Permissions::from_mode(0o600)).unwrap();
+        fs::write(dir.path().join("plans/.left-behind"), "").unwrap();
+        publish_into(dir.path());
+        assert_eq!(
+            fs::metadata(&link).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+        assert!(!dir.path().join("plans/.left-behind").exists());
         fs::remove_file(&link).unwrap();
         symlink("../../etc/passwd", &link).unwrap();
         assert_eq!(publish_into(dir.path()), first);

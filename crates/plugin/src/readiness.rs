@@ -67,6 +67,13 @@ impl Readiness {
             "{} is not an executable file: install the launcher there or set nono_bin_path",
             launcher.display()
         );
+        let traversable =
+            fs::metadata(&dir).is_ok_and(|dir| dir.permissions().mode() & 0o055 == 0o055);
+        anyhow::ensure!(
+            traversable,
+            "{} cannot be entered by all users: give it mode 0755",
+            dir.display()
+        );
         Ok(match self.config.launcher {
             LauncherKind::Kubefence => Profiles::Known(plans::publish(&self.catalog, &dir)?),
             LauncherKind::Upstream => Profiles::LauncherDecides,
@@ -87,6 +94,7 @@ mod tests {
     }
 
     fn install(dir: &Path, mode: u32) {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(dir.join("nono"), "launcher").unwrap();
         fs::set_permissions(dir.join("nono"), fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -116,6 +124,12 @@ mod tests {
             "other users' containers could not execute it"
         );
         install(dir.path(), 0o755);
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(
+            readiness.profiles().is_err(),
+            "other users' containers could not reach it"
+        );
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         assert!(matches!(readiness.profiles().unwrap(), Profiles::Known(_)));
         assert!(dir.path().join("profiles/default.json").exists());
     }

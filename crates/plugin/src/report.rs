@@ -1,15 +1,17 @@
 //! What the plugin says of a container: one log line each, with the same fields, and for refusals the
 //! message that the runtime hands on.
 
-use kubefence_profile::ProfileName;
+use kubefence_injection::ProfileChoice;
 use nri_plugin::HandlerError;
 use nri_plugin::api::{Container, PodSandbox};
 
 /// The container that a log line is about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) pod: &'a PodSandbox,
     pub(crate) container: &'a Container,
+    /// The profile it asks for; `None` if its handler is not ours.
+    pub(crate) choice: Option<ProfileChoice>,
 }
 
 /// Logs `$message` with the fields that tell which container it is about.
@@ -21,6 +23,7 @@ macro_rules! say {
             container = $subject.container.name,
             namespace = $subject.pod.namespace,
             pod = $subject.pod.name,
+            profile = $subject.profile(),
             runtime_handler = $subject.pod.runtime_handler,
             $message
         )
@@ -29,87 +32,68 @@ macro_rules! say {
 
 impl Subject<'_> {
     /// The runtime has created it, wrapped.
-    pub(crate) fn injected(self, profile: &ProfileName, plan: Option<&str>) {
-        let profile = profile.as_str();
-        say!(
-            info,
-            self,
-            "injected",
-            decision = "inject",
-            profile = profile,
-            plan = plan
-        );
+    pub(crate) fn injected(&self, plan: Option<&str>) {
+        say!(info, self, "injected", decision = "inject", plan = plan);
     }
 
     /// It is not ours.
-    pub(crate) fn skipped(self) {
+    pub(crate) fn skipped(&self) {
         let reason = "runtime handler not configured";
         say!(info, self, "skip", decision = "skip", reason = reason);
     }
 
     /// An annotation of its pod is not a profile name.
-    pub(crate) fn annotation_ignored(self, key: &str, value: &str, profile: &ProfileName) {
+    pub(crate) fn annotation_ignored(&self, key: &str, value: &str) {
         let reason = format!("annotation {key} = {value:?} is not a profile name");
-        say!(
-            warn,
-            self,
-            "profile annotation ignored",
-            profile = profile.as_str(),
-            reason = reason
-        );
+        say!(warn, self, "profile annotation ignored", reason = reason);
     }
 
-    /// It is not created.
-    pub(crate) fn refused(self, error: &anyhow::Error) -> HandlerError {
+    /// It must not exist.
+    pub(crate) fn refused(&self, error: &anyhow::Error) -> HandlerError {
         let reason = format!("{error:#}");
         say!(warn, self, "refused", decision = "refuse", reason = reason);
         self.message(&reason)
     }
 
     /// The runtime has created it without its sandbox.
-    pub(crate) fn created_bare(self, error: &anyhow::Error) -> HandlerError {
+    pub(crate) fn created_bare(&self, error: &anyhow::Error) -> HandlerError {
         let reason = format!("{error:#}");
         say!(
             error,
             self,
-            "created without its sandbox; it will not be started",
+            "created without its sandbox",
             decision = "refuse",
             reason = reason
         );
         self.message(&reason)
     }
 
-    /// It was there before this plugin, without a sandbox.
-    pub(crate) fn found_bare(self) {
-        let reason = "it was created while this plugin was not in charge: delete the pod";
+    /// It was there before this plugin, and is not wrapped as it would be now.
+    pub(crate) fn found_bare(&self, error: &anyhow::Error) {
+        let reason =
+            format!("{error:#}; if it was created while the plugin was away, delete the pod");
         say!(error, self, "unsandboxed container", reason = reason);
     }
 
     /// It is being stopped.
-    pub(crate) fn stopping(self) {
+    pub(crate) fn stopping(&self) {
         say!(info, self, "container-stopping");
     }
 
     /// It is gone.
-    pub(crate) fn removed(self) {
+    pub(crate) fn removed(&self) {
         say!(info, self, "container-removed");
     }
 
-    /// Its record could not be written or removed.
-    pub(crate) fn state_failed(self, error: &std::io::Error) {
-        let reason = error.to_string();
-        say!(
-            warn,
-            self,
-            "state not up to date; confinement does not depend on it",
-            reason = reason
-        );
+    fn profile(&self) -> Option<&str> {
+        self.choice.as_ref().map(|choice| choice.profile.as_str())
     }
 
-    fn message(self, reason: &str) -> HandlerError {
-        let Self { pod, container } = self;
+    fn message(&self, reason: &str) -> HandlerError {
+        let Self { pod, container, .. } = self;
+        let profile = self.profile().unwrap_or_default();
         format!(
-            "container {:?} of pod {}/{} refused: {reason}",
+            "container {:?} of pod {}/{} cannot run under profile {profile:?}: {reason}",
             container.name, pod.namespace, pod.name
         )
         .into()

@@ -1,6 +1,7 @@
 //! Start-up, the connection to the runtime, and shutdown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kubefence_profile::Catalog;
@@ -12,6 +13,8 @@ use crate::config::Config;
 use crate::handler::Sandboxer;
 use crate::kernel::landlock_abi;
 use crate::readiness::Readiness;
+use crate::recorder::Recorder;
+use crate::state::StateDir;
 
 /// The plugin's name, as runtimes and `required_plugins` lists know it.
 pub const NAME: &str = "nono-nri";
@@ -19,11 +22,17 @@ pub const NAME: &str = "nono-nri";
 /// Where the plugin stands among others; lower ones are asked earlier.
 pub const INDEX: &str = "10";
 
+/// How long the end waits for the state directory.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Handlers at once, and besides them the notices of connections that come and go.
+const THREADS: usize = 12;
+
 /// Serves the runtime until SIGTERM or SIGINT.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(8)
+        .max_blocking_threads(THREADS)
         .build()
         .context("cannot start the async runtime")?;
     let result = runtime.block_on(serve(config));
@@ -55,15 +64,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
     };
     let socket = config.socket_path.clone();
-    let handler = Arc::new(Sandboxer::new(config, readiness));
+    let state = StateDir::new(config.state_dir.clone());
+    let recorder = Recorder::start(state).context("cannot start the thread that keeps state")?;
+    let handler = Arc::new(Sandboxer::new(config, readiness, recorder.clone()));
     let mut runner = PluginRunner::new(NAME, INDEX, handler)?
         .requires(Requires::ARGS)
         .from_environment()?;
     if let Some(socket) = socket {
         runner = runner.socket(socket);
     }
-    runner
-        .run(shutdown)
-        .await
-        .context("the connection to the runtime ended for good")
+    let result = runner.run(shutdown).await;
+    recorder.flush(LAST_WORDS);
+    result.context("the connection to the runtime ended for good")
 }

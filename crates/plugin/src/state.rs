@@ -1,7 +1,8 @@
 //! One metadata file per sandboxed container, for operators and other tools:
 //! `<state_dir>/<podUID>/<containerID>/metadata.json`.
 //!
-//! Nothing is decided from these files, so losing them costs no confinement.
+//! Nothing is decided from these files, so losing them costs no confinement. Only what was written here
+//! is ever removed: a directory with anything else in it stays.
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -29,6 +30,10 @@ pub struct Metadata {
     pub plan: Option<String>,
 }
 
+/// The file that holds a record, and its name while it is being written.
+const RECORD: &str = "metadata.json";
+const TEMPORARY: &str = ".metadata.json";
+
 /// The pod UID and container ID that a record belongs to.
 pub type Key = (String, String);
 
@@ -48,7 +53,7 @@ impl StateDir {
     pub fn record(&self, key: &Key, metadata: &Metadata) -> io::Result<()> {
         let dir = self.dir(key)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        let temporary = dir.join(".metadata.json");
+        let temporary = dir.join(TEMPORARY);
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -56,23 +61,32 @@ impl StateDir {
             .mode(0o600)
             .open(&temporary)?;
         file.write_all(&serde_json::to_vec(metadata)?)?;
-        fs::rename(temporary, dir.join("metadata.json"))
+        fs::rename(temporary, dir.join(RECORD))
     }
 
     /// Whether there is a record of a container.
     pub fn has(&self, key: &Key) -> bool {
-        self.dir(key)
-            .is_ok_and(|dir| dir.join("metadata.json").exists())
+        self.dir(key).is_ok_and(|dir| dir.join(RECORD).exists())
     }
 
     /// Removes the record of a container, and its pod's directory with the last one.
     pub fn remove(&self, key: &Key) -> io::Result<()> {
         let dir = self.dir(key)?;
-        match fs::remove_dir_all(&dir) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+        for file in [RECORD, TEMPORARY] {
+            match fs::remove_file(dir.join(file)) {
+                Err(e)
+                    if !matches!(
+                        e.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) =>
+                {
+                    return Err(e);
+                }
+                _ => {}
+            }
         }
-        // Fails while the pod has other containers, which is fine.
+        // Both fail while something else is in there, which is fine.
+        let _ = fs::remove_dir(&dir);
         let _ = fs::remove_dir(self.root.join(&key.0));
         Ok(())
     }
@@ -83,14 +97,21 @@ impl StateDir {
         for pod in names(&self.root)? {
             for container in names(&self.root.join(&pod))? {
                 let key = (pod.clone(), container);
-                if !live.contains(&key) {
+                if !live.contains(&key) && self.has(&key) {
                     self.remove(&key)?;
                     removed += 1;
                 }
             }
-            let _ = fs::remove_dir(self.root.join(&pod));
         }
         Ok(removed)
+    }
+
+    /// The record of a container whose pod the runtime no longer knows.
+    pub fn find(&self, container_id: &str) -> io::Result<Option<Key>> {
+        let mut keys = names(&self.root)?
+            .into_iter()
+            .map(|pod| (pod, container_id.to_owned()));
+        Ok(keys.find(|key| self.has(key)))
     }
 
     /// Both parts come from the runtime; neither may lead out of the directory.
@@ -194,6 +215,33 @@ mod tests {
         assert_eq!(state.retain(&HashSet::from([key("u1", "a")])).unwrap(), 2);
         assert!(state.has(&key("u1", "a")));
         assert_eq!(names(dir.path()).unwrap(), ["u1"]);
+    }
+
+    #[test]
+    fn what_others_put_there_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().to_owned());
+        for file in ["etcd/member/wal", "u1/a/other", "file"] {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "precious").unwrap();
+        }
+        state.record(&key("u1", "a"), &metadata()).unwrap();
+        assert_eq!(state.retain(&HashSet::new()).unwrap(), 1);
+        state.remove(&key("etcd", "member")).unwrap();
+        for file in ["etcd/member/wal", "u1/a/other", "file"] {
+            assert!(dir.path().join(file).exists(), "{file} is gone");
+        }
+        assert!(!state.has(&key("u1", "a")));
+    }
+
+    #[test]
+    fn a_record_is_found_without_its_pod() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().to_owned());
+        state.record(&key("u1", "a"), &metadata()).unwrap();
+        assert_eq!(state.find("a").unwrap(), Some(key("u1", "a")));
+        assert_eq!(state.find("b").unwrap(), None);
     }
 
     #[test]

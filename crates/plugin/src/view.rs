@@ -12,19 +12,19 @@ fn mount(mount: &api::Mount) -> Mount<'_> {
     Mount {
         destination: &mount.destination,
         source: &mount.source,
+        kind: &mount.r#type,
         options: &mount.options,
     }
 }
 
-/// The command that a container will have once the runtime has applied `adjust`.
+/// The command that a container will have once the runtime has applied `adjust`: taken as it is, because
+/// the runtime has already dropped the markers with which plugins override each other.
 pub(crate) fn adjusted_args<'a>(
     original: &'a [String],
     adjust: &'a ContainerAdjustment,
 ) -> &'a [String] {
-    // A leading empty argument marks an override of another plugin's args; it is not applied.
     match adjust.args.as_slice() {
         [] => original,
-        [marker, args @ ..] if marker.is_empty() => args,
         args => args,
     }
 }
@@ -46,4 +46,59 @@ pub(crate) fn adjusted_mounts<'a>(
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount_at(destination: &str) -> api::Mount {
+        api::Mount {
+            destination: destination.to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn destinations(original: &[&str], changes: &[&str]) -> Vec<String> {
+        let original: Vec<_> = original.iter().map(|d| mount_at(d)).collect();
+        let adjust = ContainerAdjustment {
+            mounts: changes.iter().map(|d| mount_at(d)).collect(),
+            ..Default::default()
+        };
+        let mounts = adjusted_mounts(&original, &adjust);
+        mounts.iter().map(|m| m.destination.to_owned()).collect()
+    }
+
+    #[test]
+    fn mounts_are_added_replaced_and_removed_as_raw_strings() {
+        assert_eq!(destinations(&["/a"], &["/b"]), ["/a", "/b"]);
+        assert_eq!(destinations(&["/a", "/b"], &["/a"]), ["/b", "/a"]);
+        assert_eq!(destinations(&["/a", "/b"], &["-/a"]), ["/b"]);
+        assert_eq!(destinations(&["/a"], &["-/a", "/a"]), ["/a"]);
+        assert_eq!(destinations(&["/a"], &["-/a/"]), ["/a"]);
+        assert!(destinations(&[], &["/a", "-/a"]).is_empty());
+    }
+
+    #[test]
+    fn args_are_replaced_whole() {
+        let original = ["sh".to_owned()];
+        let adjusted = |args: &[&str]| {
+            let args = args.iter().map(|a| (*a).to_owned()).collect();
+            adjusted_args(
+                &original,
+                &ContainerAdjustment {
+                    args,
+                    ..Default::default()
+                },
+            )
+            .to_vec()
+        };
+        assert_eq!(adjusted(&[]), ["sh"]);
+        assert_eq!(adjusted(&["a", "b"]), ["a", "b"]);
+        assert_eq!(
+            adjusted(&["", "a"]),
+            ["", "a"],
+            "the runtime would execute the empty argument"
+        );
+    }
 }

@@ -19,6 +19,7 @@ fn plan(args: &[&str], env: &[&str], destinations: &[&str]) -> Result<Injection,
         .map(|destination| Mount {
             destination,
             source: "/x",
+            kind: "bind",
             options: &[],
         })
         .collect();
@@ -119,7 +120,9 @@ fn the_launcher_must_be_where_the_args_look_for_it() {
     for (path, error) in [
         ("nono", InvalidLauncherPath::Relative),
         ("/opt/nono-nri/nono2", InvalidLauncherPath::FileName),
-        ("/opt/nono-nri/", InvalidLauncherPath::FileName),
+        ("/opt/nono-nri/", InvalidLauncherPath::NotNormal),
+        ("/opt//nono", InvalidLauncherPath::NotNormal),
+        ("/opt/x/../nono", InvalidLauncherPath::NotNormal),
         ("/nono", InvalidLauncherPath::FileName),
     ] {
         assert_eq!(
