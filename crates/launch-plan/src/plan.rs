@@ -30,8 +30,8 @@ pub struct LaunchPlan {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortRule>,
     /// Places that no variable-derived rule may open up: such a rule is dropped when one of these
-    /// exists at or below it, or when it lies in one of these.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// exists at or below it, or when it lies in one of these. A launch is refused where the image leads
+    /// an absolute one into a place that a rule grants.
     pub deny: Vec<Place>,
 }
 
@@ -119,9 +119,17 @@ pub enum InvalidPlan {
         /// ABI that the plan names.
         abi: Abi,
     },
-    /// Nothing would be denied.
-    #[error("the plan handles no file system right of ABI 1, so it would confine nothing")]
-    HandlesNothing,
+    /// What is not handled is allowed everywhere.
+    #[error("the plan does not handle {0}, which would be allowed everywhere")]
+    Unhandled(&'static str),
+    /// A device node reaches the host's disks and memory.
+    #[error("rule for {target} grants {right}: no rule may create device nodes")]
+    DeviceNode {
+        /// Path of the rule.
+        target: String,
+        /// Name of the right.
+        right: &'static str,
+    },
     /// A rule grants what is not denied in the first place.
     #[error("rule for {target} grants {right}, which the plan does not handle")]
     NotHandled {
@@ -189,14 +197,15 @@ impl LaunchPlan {
             return Err(InvalidPlan::MinAbi(self.min_abi));
         }
         self.validate_handled()?;
-        let fs = self.handled_fs(Abi::MAX);
         for rule in &self.rules {
             let target = || rule.path.to_string();
             if rule.rights.is_empty() {
                 return Err(InvalidPlan::EmptyRule(target()));
             }
-            if let Some(right) = rule.rights.iter().find(|r| !fs.contains(*r)) {
-                return Err(not_handled(target(), right.name()));
+            let nodes = FsRights::of(&[FsRight::MakeChar, FsRight::MakeBlock]);
+            if let Some(right) = rule.rights.intersection(nodes).iter().next() {
+                let (target, right) = (target(), right.name());
+                return Err(InvalidPlan::DeviceNode { target, right });
             }
         }
         let net = self.handled_net(Abi::MAX);
@@ -227,10 +236,11 @@ impl LaunchPlan {
                 }
             }
         }
-        if !self.handled_fs(1).contains(FsRight::ReadFile) {
-            return Err(InvalidPlan::HandlesNothing);
+        let handled = self.handled_fs(Abi::MAX);
+        match FsRight::ALL.iter().find(|right| !handled.contains(**right)) {
+            Some(right) => Err(InvalidPlan::Unhandled(right.name())),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) const FILE_RIGHTS: FsRights = FsRights::of(&[
 ]);
 
 /// Directories that are never granted as a whole. Below them a place may lie.
-const TOO_BROAD: [&[u8]; 3] = [b"/", b"/var", b"/var/lib"];
+const TOO_BROAD: [&[u8]; 4] = [b"/", b"/home", b"/var", b"/var/lib"];
 
 /// System directories: nothing in or above them is granted on the image's word.
 ///
@@ -45,7 +45,7 @@ const NO_PROGRAMS: [&[u8]; 3] = [b"/proc", b"/sys", b"/dev"];
 /// Why a place is not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The kernel knows no path for it below the root: a pipe, or another mount tree.
+    /// The kernel knows no path for it: a pipe, for one.
     Unreachable,
     /// It was deleted.
     Deleted,
@@ -53,8 +53,6 @@ pub(crate) enum Refusal {
     TooBroad,
     /// It lies in or above a system directory.
     System,
-    /// A deny place of the plan lies in, at or above it.
-    Denied,
     /// It is no program file.
     NoProgram,
 }
@@ -67,7 +65,8 @@ pub(crate) fn at_or_below(path: &[u8], base: &[u8]) -> bool {
     }
 }
 
-/// Judges a place that the image chose, by its resolved `path`; [`denied`] has the last word.
+/// Judges a place that the image chose, by its resolved `path`. What the plan
+/// denies and what is mounted there is for `deny` and `mounts` to say.
 pub(crate) fn untrusted(path: &[u8]) -> Result<(), Refusal> {
     reachable(path)?;
     if TOO_BROAD.contains(&path) {
@@ -79,17 +78,7 @@ pub(crate) fn untrusted(path: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Judges a place that the image chose by what the plan denies: `deny` holds the resolved paths of
-/// those of the plan's deny places that exist.
-pub(crate) fn denied(path: &[u8], deny: &[Vec<u8>]) -> Result<(), Refusal> {
-    if deny.iter().any(|place| related(path, place)) {
-        return Err(Refusal::Denied);
-    }
-    Ok(())
-}
-
-/// Judges the program file that is about to be executed: it may lie in a system directory. [`denied`]
-/// has the last word.
+/// Judges the program file that is about to be executed: it may lie in a system directory.
 pub(crate) fn entrypoint(path: &[u8], mode: u32) -> Result<(), Refusal> {
     reachable(path)?;
     let is_program = mode & libc::S_IFMT == libc::S_IFREG && mode & 0o111 != 0;
@@ -100,21 +89,34 @@ pub(crate) fn entrypoint(path: &[u8], mode: u32) -> Result<(), Refusal> {
 }
 
 /// Whether a rule of the plan for an absolute path already grants `rights` at `resolved`, so that a
-/// place that the image led there needs no rule of its own (`/lib -> usr/lib` beside a rule for `/usr`).
+/// place that the image chose there needs no rule of its own.
 ///
 /// The covering rule is looked up by the resolved path, so no link can stand in between.
 pub(crate) fn covered(resolved: &[u8], rights: FsRights, rules: &[PathRule]) -> bool {
-    rules.iter().any(|rule| match &rule.path {
-        Place::Absolute(base) => {
-            at_or_below(resolved, base.as_bytes()) && rule.rights.contains_all(rights)
-        }
-        Place::Below(..) => false,
+    fixed(rules).any(|(base, granted)| at_or_below(resolved, base) && granted.contains_all(rights))
+}
+
+/// Whether something at `resolved` would be reachable through a rule for an absolute path.
+pub(crate) fn opened_up(resolved: &[u8], rules: &[PathRule]) -> bool {
+    fixed(rules).any(|(base, _)| at_or_below(resolved, base))
+}
+
+fn fixed(rules: &[PathRule]) -> impl Iterator<Item = (&[u8], FsRights)> {
+    rules.iter().filter_map(|rule| match &rule.path {
+        Place::Absolute(base) => Some((base.as_bytes(), rule.rights)),
+        Place::Below(..) => None,
     })
+}
+
+/// Whether `path` is where the runtime puts secrets: below `/run`, or `/var/run` where that is a
+/// directory of its own.
+pub(crate) fn in_run(path: &[u8]) -> bool {
+    at_or_below(path, b"/run") || at_or_below(path, b"/var/run")
 }
 
 fn reachable(path: &[u8]) -> Result<(), Refusal> {
     if !path.starts_with(b"/") {
-        return Err(Refusal::Unreachable); // also `(unreachable)/…` and `pipe:[…]`
+        return Err(Refusal::Unreachable); // such as `pipe:[…]`
     }
     if path.ends_with(b" (deleted)") {
         return Err(Refusal::Deleted); // also a file that is really called so
@@ -123,7 +125,7 @@ fn reachable(path: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Whether one of the two contains the other.
-fn related(path: &[u8], other: &[u8]) -> bool {
+pub(crate) fn related(path: &[u8], other: &[u8]) -> bool {
     at_or_below(path, other) || at_or_below(other, path)
 }
 

@@ -89,7 +89,7 @@ fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
         program_path: program_path(&proc, &program)?,
     };
 
-    let places = Places::new(&proc, &plan, plan.handled_fs(abi), surroundings);
+    let places = Places::new(&proc, &plan, plan.handled_fs(abi), surroundings)?;
     let mut sandbox = Sandbox::new(&plan, abi)?;
     for rule in &plan.rules {
         if let Some(grant) = places.grant(rule)? {
@@ -100,6 +100,7 @@ fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
         sandbox = sandbox.allow_port(rule)?;
     }
     sandbox.restrict()?;
+    ruleset::confirm()?;
 
     sys::close_on_exec_from(3 + request.preserved).map_err(LaunchError::Descriptors)?;
     Err(command::execute(&program, request.argv, env).into())

@@ -17,9 +17,11 @@
 
 mod args;
 mod command;
+mod deny;
 mod errno;
 mod judge;
 mod launch;
+mod mounts;
 mod place_source;
 mod places;
 mod plan_file;

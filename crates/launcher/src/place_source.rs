@@ -52,7 +52,7 @@ impl Surroundings<'_> {
 }
 
 /// A value that names a place: absolute, and without `..`.
-fn usable(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn usable(value: &[u8]) -> Option<&[u8]> {
     let climbs = value.split(|b| *b == b'/').any(|c| c == b"..");
     (value.starts_with(b"/") && !climbs).then_some(value)
 }

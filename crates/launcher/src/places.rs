@@ -3,6 +3,7 @@
 //! Invariants:
 //! - A place is opened once. The path that is judged is the kernel's path of that descriptor, and the
 //!   same descriptor becomes the rule, so nothing can be exchanged in between.
+//! - A fixed place is granted where it says it is, or not at all.
 //! - No link of procfs is followed into another mount tree (a leaked descriptor as `$HOME`).
 //! - A place that is refused is left out: that only tightens. So is one behind a loop of links.
 
@@ -11,8 +12,10 @@ use std::os::fd::OwnedFd;
 
 use kubefence_launch_plan::{FsRights, LaunchPlan, PathRule, Place, Variable};
 
+use crate::deny::{Denials, DenyError};
 use crate::errno::Errno;
 use crate::judge;
+use crate::mounts::Mounts;
 use crate::place_source::Surroundings;
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
@@ -50,6 +53,8 @@ pub(crate) enum PlaceError {
         errno: Errno,
     },
     #[error(transparent)]
+    Denied(#[from] DenyError),
+    #[error(transparent)]
     ProcFs(#[from] ProcFsError),
 }
 
@@ -59,8 +64,9 @@ pub(crate) struct Places<'a> {
     plan: &'a LaunchPlan,
     handled: FsRights,
     surroundings: Surroundings<'a>,
-    /// Found when the first place needs it: most containers have none that does.
-    deny: OnceCell<Vec<Vec<u8>>>,
+    denials: Denials,
+    /// Read when the first place needs it: most containers have none that does.
+    mounts: OnceCell<Mounts>,
 }
 
 impl<'a> Places<'a> {
@@ -70,14 +76,15 @@ impl<'a> Places<'a> {
         plan: &'a LaunchPlan,
         handled: FsRights,
         surroundings: Surroundings<'a>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, PlaceError> {
+        Ok(Self {
             proc,
             plan,
             handled,
+            denials: Denials::new(proc, plan, &surroundings)?,
             surroundings,
-            deny: OnceCell::new(),
-        }
+            mounts: OnceCell::new(),
+        })
     }
 
     /// Opens and judges the place of `rule`. `None` means that the rule is left out.
@@ -108,27 +115,26 @@ impl<'a> Places<'a> {
         mode: u32,
         rights: FsRights,
     ) -> Result<bool, PlaceError> {
-        let verdict = match &rule.path {
-            Place::Absolute(named) if path == named.as_bytes() => return Ok(true),
-            _ if judge::covered(path, rights, &self.plan.rules) => return Ok(false),
-            Place::Below(Variable::Entrypoint, _) => judge::entrypoint(path, mode),
-            _ => judge::untrusted(path),
+        let chosen = match &rule.path {
+            Place::Absolute(_) => return Ok(true),
+            Place::Below(variable, _) => variable,
         };
-        Ok(verdict.is_ok() && judge::denied(path, self.deny()?).is_ok())
+        if judge::covered(path, rights, &self.plan.rules) {
+            return Ok(false);
+        }
+        let acceptable = match chosen {
+            Variable::Entrypoint => judge::entrypoint(path, mode).is_ok(),
+            _ => judge::untrusted(path).is_ok() && !self.mounts()?.touch(path),
+        };
+        Ok(acceptable && !self.denials.forbid(self.proc, path)?)
     }
 
-    /// The resolved paths of the plan's deny places that exist.
-    fn deny(&self) -> Result<&[Vec<u8>], PlaceError> {
-        if let Some(deny) = self.deny.get() {
-            return Ok(deny);
+    fn mounts(&self) -> Result<&Mounts, PlaceError> {
+        if let Some(mounts) = self.mounts.get() {
+            return Ok(mounts);
         }
-        let mut deny = Vec::new();
-        for place in &self.plan.deny {
-            if let Some(path) = self.surroundings.path_to(place) {
-                deny.extend(deny_locations(self.proc, path.to_bytes())?);
-            }
-        }
-        Ok(self.deny.get_or_init(|| deny))
+        let mounts = Mounts::parse(&self.proc.mountinfo()?);
+        Ok(self.mounts.get_or_init(|| mounts))
     }
 
     /// Opens the place of `rule`, and tells the kernel's path of it.
@@ -142,24 +148,23 @@ impl<'a> Places<'a> {
                 }),
             };
         };
-        // A normal path without links is the kernel's path already: most fixed places are spared the
-        // question.
-        let open = |resolve| sys::open(At::Cwd, &path, libc::O_PATH, resolve);
-        let opened = match &rule.path {
-            Place::Absolute(named) => match open(libc::RESOLVE_NO_SYMLINKS) {
-                Ok(place) => return Ok(Some((place, named.clone().into_bytes()))),
-                Err(Errno(libc::ELOOP)) => open(libc::RESOLVE_NO_MAGICLINKS),
-                result => result,
-            },
-            Place::Below(..) => open(libc::RESOLVE_NO_MAGICLINKS),
+        let resolve = match &rule.path {
+            // The image cannot move what the host named: a link on the way earns nothing.
+            Place::Absolute(_) => libc::RESOLVE_NO_SYMLINKS,
+            Place::Below(..) => libc::RESOLVE_NO_MAGICLINKS,
         };
-        match opened {
+        match sys::open(At::Cwd, &path, libc::O_PATH, resolve) {
             Ok(place) => {
-                let path = self.proc.path_of(&place)?;
+                let path = match &rule.path {
+                    // A normal path without links is the kernel's path already.
+                    Place::Absolute(named) => named.clone().into_bytes(),
+                    Place::Below(..) => self.proc.path_of(&place)?,
+                };
                 Ok(Some((place, path)))
             }
-            // A link of procfs, or a loop: chosen by the image, and nothing that could be granted.
+            // A link of procfs, a loop, a moved place: chosen by the image, and nothing to be granted.
             Err(Errno(libc::ELOOP)) => Ok(None),
+            Err(Errno(libc::ENAMETOOLONG)) if matches!(rule.path, Place::Below(..)) => Ok(None),
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) if rule.optional => Ok(None),
             Err(errno) => Err(PlaceError::Open {
                 place: rule.path.clone(),
@@ -169,34 +174,4 @@ impl<'a> Places<'a> {
             }),
         }
     }
-}
-
-/// The kernel's paths of a deny place: of the entry itself and of what it leads to, if it is a link.
-/// None when it does not exist. One that cannot be reached is denied by the nearest directory that can.
-fn deny_locations(proc: &ProcFs, path: &[u8]) -> Result<Vec<Vec<u8>>, ProcFsError> {
-    let opened = |path: &[u8], flags| sys::open(At::Cwd, &sys::c_string(path), flags, 0);
-    match opened(path, libc::O_PATH | libc::O_NOFOLLOW) {
-        Ok(entry) => {
-            let mut locations = vec![proc.path_of(&entry)?];
-            if let Ok(target) = opened(path, libc::O_PATH) {
-                locations.push(proc.path_of(&target)?);
-            }
-            return Ok(locations);
-        }
-        Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(Vec::new()),
-        Err(_) => {}
-    }
-    let mut end = path.len();
-    while let Some(slash) = path[..end].iter().rposition(|b| *b == b'/') {
-        if let Ok(parent) = opened(&path[..slash.max(1)], libc::O_PATH) {
-            let mut location = proc.path_of(&parent)?;
-            if location == b"/" {
-                location.clear();
-            }
-            location.extend_from_slice(&path[slash..]);
-            return Ok(vec![location]);
-        }
-        end = slash;
-    }
-    Ok(Vec::new())
 }

@@ -3,6 +3,8 @@
 //! Invariant: every answer comes from a file system that the kernel itself calls procfs, and not
 //! through a mount on top of it. An image can ship a directory called `/proc`.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::errno::Errno;
@@ -24,6 +26,8 @@ pub(crate) enum ProcFsError {
     Blocked(#[source] Errno),
     #[error("/proc is not procfs: the launcher needs procfs mounted at /proc")]
     NotProcFs,
+    #[error("cannot read {0}")]
+    Read(&'static str, #[source] Errno),
     #[error("cannot read the link {0}")]
     ReadLink(&'static str, #[source] Errno),
     #[error("cannot find out where descriptor {0} leads")]
@@ -59,6 +63,23 @@ impl ProcFs {
         let name = sys::c_string(number.to_string());
         sys::read_link(At::Dir(&self.descriptors), &name)
             .map_err(|errno| ProcFsError::Descriptor(number, errno))
+    }
+
+    /// The text of this process's mountinfo.
+    pub(crate) fn mountinfo(&self) -> Result<Vec<u8>, ProcFsError> {
+        const FILE: &str = "/proc/self/mountinfo";
+        let fail = |errno| ProcFsError::Read(FILE, errno);
+        let file = sys::open(
+            At::Dir(&self.root),
+            c"self/mountinfo",
+            libc::O_RDONLY,
+            INSIDE,
+        );
+        let mut text = Vec::new();
+        File::from(file.map_err(fail)?)
+            .read_to_end(&mut text)
+            .map_err(|error| fail(Errno::of(&error)))?;
+        Ok(text)
     }
 
     /// The path and status of the file that this process executes.

@@ -11,6 +11,9 @@ pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// The command does not exist.
 pub(crate) const NOT_FOUND: u8 = 127;
 
+/// Most bytes of a value that are shown.
+const LONGEST: usize = 512;
+
 /// Bytes that somebody else chose, quoted so that they stay on one line and cannot be mistaken for text
 /// of ours.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,7 +21,11 @@ pub(crate) struct Shown(Vec<u8>);
 
 impl Shown {
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        let mut shown = bytes[..bytes.len().min(LONGEST)].to_vec();
+        if shown.len() < bytes.len() {
+            shown.extend_from_slice("…".as_bytes());
+        }
+        Self(shown)
     }
 }
 

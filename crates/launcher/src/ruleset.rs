@@ -14,7 +14,7 @@ use landlock::{
 
 use crate::errno::Errno;
 use crate::places::Grant;
-use crate::sys;
+use crate::sys::{self, At};
 
 /// The ABI from which denials after the workload's own execve can be audited.
 const AUDIT_ABI: Abi = 7;
@@ -56,6 +56,8 @@ pub(crate) enum SandboxError {
         #[source]
         errno: Errno,
     },
+    #[error("the sandbox is not in force: {0}: {SECCOMP}")]
+    NotInForce(&'static str),
     #[error("the kernel would enforce only a part of the profile ({0}): please report it")]
     Partial(String),
 }
@@ -167,6 +169,18 @@ impl Sandbox {
         } else {
             Err(SandboxError::Partial(format!("{status:?}")))
         }
+    }
+}
+
+/// Looks whether the sandbox is in force, whatever the system calls answered: a seccomp profile can make
+/// one that did nothing look like a success. No plan can grant the root directory.
+pub(crate) fn confirm() -> Result<(), SandboxError> {
+    if !sys::has_no_new_privs() {
+        return Err(SandboxError::NotInForce("no_new_privs is not set"));
+    }
+    match sys::open(At::Cwd, c"/", libc::O_RDONLY | libc::O_DIRECTORY, 0) {
+        Err(Errno(libc::EACCES)) => Ok(()),
+        _ => Err(SandboxError::NotInForce("the root directory can be read")),
     }
 }
 

@@ -163,6 +163,12 @@ pub(crate) fn status(at: At, path: &CStr) -> Result<Status, Errno> {
     })
 }
 
+/// prctl(2) PR_GET_NO_NEW_PRIVS.
+pub(crate) fn has_no_new_privs() -> bool {
+    // SAFETY: the call takes integers only.
+    unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 }
+}
+
 /// faccessat(2): whether the effective user may execute (or search) `path`.
 pub(crate) fn may_execute(path: &CStr) -> Result<(), Errno> {
     let (cwd, mode, flags) = (libc::AT_FDCWD, libc::X_OK, libc::AT_EACCESS);

@@ -1,25 +1,33 @@
 use super::*;
 
+/// All file system rights of an ABI, and TCP connections from ABI 4 on.
+fn handled(abi: Abi) -> Handled {
+    Handled {
+        abi,
+        fs: FsRight::ALL
+            .iter()
+            .copied()
+            .filter(|r| r.since() == abi)
+            .collect(),
+        net: if abi == 4 {
+            vec![NetRight::ConnectTcp]
+        } else {
+            vec![]
+        },
+        scopes: vec![],
+    }
+}
+
 fn plan() -> LaunchPlan {
     LaunchPlan {
         format: FORMAT,
         profile: ProfileName::parse("default").unwrap(),
         min_abi: 1,
         log_denials: true,
-        handled: vec![
-            Handled {
-                abi: 1,
-                fs: FsRights::of(&[FsRight::Execute, FsRight::ReadFile, FsRight::ReadDir]),
-                net: vec![],
-                scopes: vec![],
-            },
-            Handled {
-                abi: 4,
-                fs: FsRights::EMPTY,
-                net: vec![NetRight::ConnectTcp],
-                scopes: vec![],
-            },
-        ],
+        handled: (1..=5)
+            .map(handled)
+            .filter(|h| h.abi != 4 || !h.net.is_empty())
+            .collect(),
         rules: vec![PathRule {
             path: Place::parse("/usr").unwrap(),
             rights: FsRights::of(&[FsRight::ReadFile]),
@@ -51,6 +59,7 @@ fn unknown_fields_rights_and_formats_are_refused() {
     let text = String::from_utf8(json(&plan())).unwrap();
     for (from, to) in [
         ("\"min_abi\"", "\"min_abl\""),
+        (",\"deny\":[]", ""),
         ("\"read_file\"", "\"read_files\""),
         ("\"format\":1", "\"format\":2"),
         ("\"format\":1", "\"format\":0"),
@@ -81,12 +90,15 @@ fn contradictions_are_refused() {
     };
     assert!(broken(|p| p.min_abi = 0).contains("min_abi 0"));
     assert!(broken(|p| p.handled.swap(0, 1)).contains("ascending"));
-    assert!(broken(|p| p.handled[0].abi = 2).contains("belongs to ABI 1"));
-    assert!(broken(|p| p.handled.truncate(0)).contains("confine nothing"));
-    assert!(
-        broken(|p| p.rules[0].rights = FsRights::of(&[FsRight::MakeChar]))
-            .contains("/usr grants make_char")
-    );
+    assert!(broken(|p| p.handled[4].abi = 9).contains("belongs to ABI 5"));
+    assert!(broken(|p| p.handled.truncate(0)).contains("does not handle execute"));
+    assert!(broken(|p| p.handled.truncate(4)).contains("does not handle ioctl_dev"));
+    for node in [FsRight::MakeChar, FsRight::MakeBlock] {
+        let mut plan = plan();
+        plan.rules[0].rights = FsRights::of(&[node]);
+        let error = LaunchPlan::decode(&json(&plan)).unwrap_err().to_string();
+        assert!(error.contains("no rule may create device nodes"), "{error}");
+    }
     assert!(broken(|p| p.rules[0].rights = FsRights::EMPTY).contains("/usr grants nothing"));
     assert!(
         broken(|p| p.ports.push(PortRule {

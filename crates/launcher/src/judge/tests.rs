@@ -20,7 +20,6 @@ fn places_of_a_workload_are_granted() {
         "/srv",
         "/opt",
         "/workspace",
-        "/home",
         "/home/u",
         "/root",
         "/tmp",
@@ -95,7 +94,7 @@ fn system_places_are_not() {
 
 #[test]
 fn places_above_everything_are_not() {
-    for path in ["/", "/var", "/var/lib"] {
+    for path in ["/", "/home", "/var", "/var/lib"] {
         assert_eq!(untrusted(path.as_bytes()), Err(Refusal::TooBroad), "{path}");
     }
 }
@@ -121,24 +120,36 @@ fn what_has_no_path_is_not() {
 }
 
 #[test]
-fn deny_places_refuse_what_holds_them_and_what_they_hold() {
-    let deny = [b"/home/u/.ssh".to_vec(), b"/data".to_vec()];
-    for path in [
-        "/home",
-        "/home/u",
-        "/home/u/.ssh",
-        "/home/u/.ssh/x",
-        "/data",
-        "/data/x",
-    ] {
-        assert_eq!(
-            denied(path.as_bytes(), &deny),
-            Err(Refusal::Denied),
-            "{path}"
-        );
+fn a_place_is_related_to_what_it_holds_and_to_what_holds_it() {
+    for path in ["/home", "/home/u", "/home/u/.ssh", "/home/u/.ssh/x", "/"] {
+        assert!(related(path.as_bytes(), b"/home/u/.ssh"), "{path}");
     }
-    for path in ["/home/u/.sshd", "/home/u/.config", "/home/v", "/database"] {
-        assert_eq!(denied(path.as_bytes(), &deny), Ok(()), "{path}");
+    for path in ["/home/u/.sshd", "/home/u/.config", "/home/v", "/homes"] {
+        assert!(!related(path.as_bytes(), b"/home/u/.ssh"), "{path}");
+    }
+}
+
+#[test]
+fn what_a_fixed_rule_holds_is_opened_up() {
+    let rules = [rule("/opt", READ), rule("$HOME", RX)];
+    for (path, expected) in [
+        ("/opt", true),
+        ("/opt/x", true),
+        ("/optional", false),
+        ("/", false),
+        ("$HOME", false),
+    ] {
+        assert_eq!(opened_up(path.as_bytes(), &rules), expected, "{path}");
+    }
+}
+
+#[test]
+fn secrets_lie_below_run() {
+    for path in ["/run/secrets", "/var/run/secrets/x"] {
+        assert!(in_run(path.as_bytes()), "{path}");
+    }
+    for path in ["/runs", "/opt/run/secrets", "/var/runs", "/"] {
+        assert!(!in_run(path.as_bytes()), "{path}");
     }
 }
 

@@ -74,3 +74,17 @@ fn other_calls_that_the_launch_needs_are_named() {
     without(libc::SYS_prctl, libc::EPERM).refused(125, &["PR_SET_NO_NEW_PRIVS", "seccomp"]);
     without(libc::SYS_statx, libc::ENOSYS).refused(125, &["ENOSYS"]);
 }
+
+#[test]
+fn a_success_that_is_none_is_noticed() {
+    // A filter can answer a call with success without making it.
+    for (number, what) in [
+        (
+            libc::SYS_landlock_restrict_self,
+            "root directory can be read",
+        ),
+        (libc::SYS_prctl, "no_new_privs is not set"),
+    ] {
+        without(number, 0).refused(125, &["not in force", what, "seccomp profile"]);
+    }
+}

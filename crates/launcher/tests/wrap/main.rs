@@ -15,3 +15,4 @@ mod places;
 mod plans;
 mod rights;
 mod roots;
+mod secrets;
