@@ -1,5 +1,7 @@
 //! Development tasks that are more than one command: `cargo xtask <task>`. The Makefile is the door to them.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod boundaries;
 mod build;

@@ -9,6 +9,8 @@ use divan::{Bencher, black_box};
 use kubefence_plugin::config::Config;
 use kubefence_plugin::handler::Sandboxer;
 use kubefence_plugin::readiness::Readiness;
+use kubefence_plugin::recorder::Recorder;
+use kubefence_plugin::state::StateDir;
 use kubefence_profile::{Catalog, LaunchPlan};
 use nri_plugin::{CallContext, Handler as _};
 
@@ -43,7 +45,8 @@ fn handle_create_container(bencher: Bencher<'_, '_>) {
     let node = node::Node::new().unwrap();
     let config = Config::parse(node.path(), &node.config()).unwrap();
     let readiness = Readiness::new(config.clone(), Catalog::built_in().unwrap(), || 1);
-    let sandboxer = Sandboxer::new(config, readiness);
+    let recorder = Recorder::start(StateDir::new(config.state_dir.clone())).unwrap();
+    let sandboxer = Sandboxer::new(config, readiness, recorder);
     let context = CallContext::with_deadline(Instant::now() + Duration::from_secs(3600));
     let pod = node::pod("timed");
     let container = node::container(&pod);

@@ -1,5 +1,7 @@
 //! Measures the built binaries as whole processes and prints a Markdown table.
 
+#![forbid(unsafe_code)]
+
 use bench::{launcher, machine, node, plugin};
 
 fn main() -> anyhow::Result<()> {

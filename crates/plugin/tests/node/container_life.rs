@@ -9,7 +9,7 @@ use nri_plugin::api::{
 };
 use test_support::{ContainerBuilder, FakeError, PodBuilder, Session};
 
-use crate::harness::{Node, applied, container, mount, pod};
+use crate::harness::{Node, applied, container, eventually, mount, pod};
 
 async fn adjusted(
     session: &Session,
@@ -93,6 +93,7 @@ async fn state_and_log_follow_what_the_runtime_did() {
         assert_eq!(line[key], value, "{line}");
     }
     let file = node.path(&format!("state/{}/{}/metadata.json", pod.uid, bare.id));
+    eventually("the record", || file.exists()).await;
     let metadata: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     for (key, value) in [
         ("container_id", bare.id.as_str()),
@@ -126,7 +127,8 @@ async fn state_and_log_follow_what_the_runtime_did() {
         .await
         .unwrap();
     plugin.logged("container-removed", &bare.id).await;
-    assert!(!node.path(&format!("state/{}", pod.uid)).exists());
+    let state = node.path(&format!("state/{}", pod.uid));
+    eventually("the record to go", || !state.exists()).await;
 }
 
 #[tokio::test]
@@ -171,7 +173,7 @@ async fn refusals_say_which_container_which_profile_and_why() {
     let unknown = wanting("no-such");
     let message = refusal(&session, &unknown, &container(&unknown)).await;
     for part in [
-        "container \"app\" of pod prod/web",
+        "container \"app\" of pod prod/web cannot run under profile \"no-such\"",
         "profile \"no-such\" does not exist",
         "profiles: default",
     ] {
@@ -183,12 +185,23 @@ async fn refusals_say_which_container_which_profile_and_why() {
     );
 
     let pod = pod();
-    for destination in ["/nono", "/nono/profiles", "/data/../nono"] {
+    for destination in [
+        "/nono",
+        "/nono/profiles",
+        "/data/../nono",
+        "/proc/self/root/nono",
+    ] {
         let covering = ContainerBuilder::new(&pod, "app")
             .bind_mount("/x", destination, &[])
             .build();
         let message = refusal(&session, &pod, &covering).await;
-        assert!(message.contains(&format!("{destination:?}")), "{message}");
+        for part in [
+            &format!("{destination:?}"),
+            "\"app\"",
+            "profile \"default\"",
+        ] {
+            assert!(message.contains(part), "{message:?} lacks {part:?}");
+        }
     }
     let empty = ContainerBuilder::new(&pod, "app")
         .args::<String>([])
@@ -247,7 +260,7 @@ async fn what_another_plugin_changed_is_rejected() {
     let bare = container(&pod);
     let ours = adjusted(&session, &pod, &bare).await;
     type Tampering = fn(&mut ContainerAdjustment);
-    let tamperings: [(&str, Tampering); 6] = [
+    let tamperings: [(&str, Tampering); 8] = [
         ("does not begin with", |a| a.args = vec!["myapp".to_owned()]),
         ("does not begin with", |a| a.args.clear()),
         ("mounted from \"/evil\"", |a| a.mounts.push(mount("/nono"))),
@@ -255,9 +268,13 @@ async fn what_another_plugin_changed_is_rejected() {
         ("nothing is mounted at /nono", |a| {
             a.mounts.push(mount("-/nono"))
         }),
-        ("lacks the option `ro`", |a| {
+        ("mounted as bind (bind,rprivate,nosuid,nodev)", |a| {
             a.mounts[0].options.retain(|o| o != "ro")
         }),
+        ("mounted as bind (bind,ro,rprivate,nosuid,nodev,rw)", |a| {
+            a.mounts[0].options.push("rw".to_owned())
+        }),
+        ("does not begin with", |a| a.args.insert(0, String::new())),
     ];
     for (reason, tamper) in tamperings {
         let mut adjust = ours.clone();

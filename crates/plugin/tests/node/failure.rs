@@ -1,18 +1,19 @@
 //! What happens when something is missing, too old, stuck, broken, or comes back.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kubefence_plugin::config::Config;
 use kubefence_plugin::handler::Sandboxer;
 use kubefence_plugin::readiness::Readiness;
+use kubefence_plugin::recorder::Recorder;
+use kubefence_plugin::state::StateDir;
 use kubefence_profile::Catalog;
 use nri_plugin::api::Event;
 use nri_plugin::{CallContext, Handler as _, NriVersion};
-use test_support::{ContainerBuilder, FakeError};
+use test_support::{ContainerBuilder, FakeError, PodBuilder};
 
-use crate::harness::{Node, applied, container, pod};
+use crate::harness::{Node, applied, container, plugin_command, pod};
 
 #[tokio::test]
 async fn runtimes_that_drop_args_get_a_refusal() {
@@ -80,6 +81,12 @@ async fn a_plugin_that_was_stopped_meanwhile_claims_nothing() {
     drop(session);
     plugin.signal("CONT");
     let session = node.accept(vec![], vec![]).await;
+    // What the runtime would report of the container, had it created one all the same.
+    session
+        .event(Event::PostCreateContainer, &pod, Some(&bare))
+        .await
+        .unwrap();
+    plugin.logged("created without its sandbox", &bare.id).await;
     assert!(plugin.find("injected", &bare.id).is_none());
     let started = session
         .event(Event::StartContainer, &pod, Some(&bare))
@@ -143,6 +150,9 @@ async fn reconnection_reconciles_state() {
     let _session = node.accept(vec![pod.clone()], live).await;
     let line = plugin.logged("unsandboxed container", &runs_bare.id).await;
     assert_eq!(line["level"], "ERROR");
+    plugin
+        .logged("state of containers that are gone removed", "")
+        .await;
     let state = |id: &str| {
         node.path(&format!("state/{}/{id}/metadata.json", pod.uid))
             .exists()
@@ -192,7 +202,7 @@ async fn an_unusable_state_directory_costs_no_confinement() {
         plugin
             .logged(
                 "state not up to date; confinement does not depend on it",
-                &bare.id
+                ""
             )
             .await["level"],
         "WARN"
@@ -237,7 +247,8 @@ fn a_kernel_without_landlock_refuses_every_step() {
     )
     .unwrap();
     let readiness = Readiness::new(config.clone(), Catalog::built_in().unwrap(), || 0);
-    let sandboxer = Arc::new(Sandboxer::new(config, readiness));
+    let recorder = Recorder::start(StateDir::new(config.state_dir.clone())).unwrap();
+    let sandboxer = Sandboxer::new(config, readiness, recorder);
     let context = CallContext::with_deadline(Instant::now() + Duration::from_secs(60));
     let pod = pod();
     let bare = container(&pod);
@@ -255,4 +266,73 @@ fn a_kernel_without_landlock_refuses_every_step() {
     other.runtime_handler = "runc".to_owned();
     let untouched = sandboxer.create_container(&context, &other, &bare).unwrap();
     assert_eq!(untouched, nri_plugin::Adjustment::new());
+}
+
+#[tokio::test]
+async fn a_stuck_state_directory_holds_no_answer_up() {
+    let node = Node::new(NriVersion::V0_12).await;
+    // Opening a pipe that nobody reads blocks for ever.
+    let record = node.path("state/uid-web/web-app");
+    fs::create_dir_all(&record).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(record.join(".metadata.json"))
+        .status();
+    assert!(made.unwrap().success());
+    let (plugin, session) = node.connect().await;
+    let pod = pod();
+    for name in ["app", "second", "third"] {
+        let bare = ContainerBuilder::new(&pod, name).build();
+        let adjust = session
+            .create_container(&pod, &bare)
+            .await
+            .unwrap()
+            .adjust
+            .unwrap();
+        let created = applied(&bare, &adjust);
+        for event in [Event::PostCreateContainer, Event::StartContainer] {
+            session.event(event, &pod, Some(&created)).await.unwrap();
+        }
+        plugin.logged("injected", &bare.id).await;
+    }
+    drop(session);
+    node.accept(vec![pod], vec![]).await;
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_no_answer_up() {
+    for reader_stays in [true, false] {
+        let node = Node::new(NriVersion::V0_12).await;
+        let (reader, pipe) = std::io::pipe().unwrap();
+        let mut child = plugin_command()
+            .arg("--config")
+            .arg(node.config(""))
+            .stderr(pipe)
+            .spawn()
+            .unwrap();
+        let reader = reader_stays.then_some(reader);
+        let session = node.accept(vec![], vec![]).await;
+        let plain = PodBuilder::new("plain").runtime_handler("runc").build();
+        for i in 0..1000 {
+            let skipped = ContainerBuilder::new(&plain, &format!("c{i}")).build();
+            session.create_container(&plain, &skipped).await.unwrap();
+        }
+        let pod = pod();
+        let adjust = session
+            .create_container(&pod, &container(&pod))
+            .await
+            .unwrap()
+            .adjust;
+        assert!(adjust.is_some_and(|adjust| adjust.args[0] == "/nono/nono"));
+        let pid = child.id().to_string();
+        std::process::Command::new("kill")
+            .arg(&pid)
+            .status()
+            .unwrap();
+        assert_eq!(
+            child.wait().unwrap().code(),
+            Some(0),
+            "reader stays: {reader_stays}"
+        );
+        drop(reader);
+    }
 }

@@ -50,18 +50,10 @@ impl Node {
     }
 
     pub(crate) fn start_with(&self, extra: &str) -> Plugin {
-        let mut config = format!(
-            "nono_bin_path = \"{0}/opt/nono\"\nsocket_path = \"{0}/nri.sock\"\n",
-            self.dir.path().display()
-        );
-        if !extra.contains("state_dir") {
-            config += &format!("state_dir = \"{}/state\"\n", self.dir.path().display());
-        }
-        let file = self.path("config.toml");
-        fs::write(&file, config + extra).unwrap();
+        let config = self.config(extra);
         let mut child = plugin_command()
             .arg("--config")
-            .arg(file)
+            .arg(config)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -77,6 +69,20 @@ impl Node {
             }
         });
         Plugin { child, log }
+    }
+
+    /// A configuration file for this node, with `extra` keys.
+    pub(crate) fn config(&self, extra: &str) -> PathBuf {
+        let mut config = format!(
+            "nono_bin_path = \"{0}/opt/nono\"\nsocket_path = \"{0}/nri.sock\"\n",
+            self.dir.path().display()
+        );
+        if !extra.contains("state_dir") {
+            config += &format!("state_dir = \"{}/state\"\n", self.dir.path().display());
+        }
+        let file = self.path("config.toml");
+        fs::write(&file, config + extra).unwrap();
+        file
     }
 
     /// A plugin that the runtime has accepted, on a node where nothing runs yet.
@@ -95,6 +101,17 @@ impl Node {
         session.handshake(pods, containers).await.unwrap();
         session
     }
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited in vain for {what}");
 }
 
 /// The built plugin.
