@@ -91,7 +91,7 @@ mod tests {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
             let mut state = self.0.lock().unwrap();
             state.0 += 1;
-            if state.0 % 2 == 0 {
+            if state.0.is_multiple_of(2) {
                 return Err(io::Error::other("broken"));
             }
             state.1.extend_from_slice(line);
