@@ -12,6 +12,7 @@ mod process;
 mod profiles;
 mod scale;
 mod table;
+mod volumes;
 
 use anyhow::Result;
 
@@ -48,7 +49,7 @@ pub enum Run {
 
 /// Every check, in order.
 pub fn all() -> Vec<Check> {
-    let topics: [&[Check]; 9] = [
+    let topics: [&[Check]; 10] = [
         baseline::CHECKS,
         table::CHECKS,
         contract::CHECKS,
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Check> {
         process::CHECKS,
         languages::CHECKS,
         hostile::CHECKS,
+        volumes::CHECKS,
         failure::CHECKS,
         scale::CHECKS,
     ];

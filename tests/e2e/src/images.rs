@@ -6,6 +6,7 @@
 mod archive;
 mod debian;
 mod hostile;
+mod links;
 mod probe;
 mod small;
 
@@ -28,6 +29,10 @@ pub const DEBIAN: &str = "debian";
 pub const SCRATCH: &str = "scratch";
 /// Hostile loader, name service, iconv and preload configuration; a dynamic probe as /bin/probe.
 pub const HOSTILE: &str = "hostile";
+/// Busybox with /var/run leading to /opt.
+pub const REDIRECT: &str = "redirect";
+/// Busybox with /srv leading to /vault, and /data as home and temporary directory.
+pub const GRASPING: &str = "grasping";
 /// The pod sandbox: waits for SIGTERM.
 pub const PAUSE: &str = "pause";
 
@@ -86,6 +91,8 @@ fn recipe(image: &str) -> Result<Recipe> {
         SCRATCH => small::scratch(),
         PAUSE => small::pause(),
         HOSTILE => hostile::recipe(),
+        REDIRECT => links::redirect(),
+        GRASPING => links::grasping(),
         DEBIAN => debian::recipe(),
         _ => bail!("no test image is called {image}"),
     }

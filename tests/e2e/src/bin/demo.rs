@@ -1,5 +1,7 @@
 //! `make demo`: the same workload with and without the sandbox, on a private containerd.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};

@@ -1,5 +1,7 @@
 //! `make e2e`: runs the checks, one line each, and closes with `N passed, N failed`.
 
+#![forbid(unsafe_code)]
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -14,10 +16,12 @@ use e2e::node::{self, Node, NodeOptions};
 use e2e::repository::Versions;
 use e2e::terminal::{Style, progress};
 
-const IMAGES: [&str; 4] = [
+const IMAGES: [&str; 6] = [
     images::BUSYBOX,
     images::SCRATCH,
     images::HOSTILE,
+    images::REDIRECT,
+    images::GRASPING,
     images::DEBIAN,
 ];
 

@@ -11,6 +11,7 @@ use super::{Check, shared};
 use crate::daemon::{BASELINE, SANDBOXED};
 use crate::images::{BUSYBOX, HOSTILE};
 use crate::node::Node;
+use crate::pod::Exit;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -122,6 +123,7 @@ fn environment(node: &Node) -> Result<()> {
 fn own_mount(node: &Node) -> Result<()> {
     let source = node.scratch().join("mount");
     fs::create_dir_all(&source)?;
+    fs::write(source.join("file"), "content\n")?;
     let source = source.to_string_lossy();
     for destination in [
         "/nono",
@@ -130,19 +132,51 @@ fn own_mount(node: &Node) -> Result<()> {
         "/tmp/../nono",
         "//nono/./x",
     ] {
-        let pod = node.pod("mount").run()?;
-        let message = pod
-            .container(BUSYBOX, &["sleep", "300"])
-            .name("web-server")
-            .mount(&source, destination)
-            .refusal()
-            .with_context(|| format!("a mount at {destination}"))?;
-        for part in ["/nono", "web-server"] {
-            ensure!(
-                message.contains(part),
-                "no {part:?} in the refusal of {destination}: {message}"
-            );
-        }
+        mount_is_effective(node, &source, destination)?;
+        let message = refusal_of_mount(node, &source, destination)?;
+        ensure!(
+            message.contains("/nono"),
+            "no \"/nono\" in the refusal of {destination}: {message}"
+        );
     }
+    // No control: runc follows this link up to 1.3.5 and refuses it itself since.
+    let through_proc = "/proc/self/root/nono";
+    let message = refusal_of_mount(node, &source, through_proc)?;
+    ensure!(
+        message.contains(through_proc),
+        "the refusal does not name {through_proc}: {message}"
+    );
     Ok(())
+}
+
+/// The control: without the sandbox the same mount is accepted and seen inside.
+fn mount_is_effective(node: &Node, source: &str, destination: &str) -> Result<()> {
+    let pod = node.pod("mount").handler(BASELINE).run()?;
+    let output = pod
+        .container(BUSYBOX, &["cat", &format!("{destination}/file")])
+        .mount(source, destination)
+        .finish(LIMIT)
+        .and_then(Exit::success)
+        .with_context(|| format!("an unsandboxed mount at {destination}"))?;
+    ensure!(
+        output == "content\n",
+        "an unsandboxed mount at {destination} shows {output:?}"
+    );
+    Ok(())
+}
+
+/// The plugin refuses when the container is created, before any runc runs; its message names the container.
+fn refusal_of_mount(node: &Node, source: &str, destination: &str) -> Result<String> {
+    let pod = node.pod("mount").run()?;
+    let message = pod
+        .container(BUSYBOX, &["sleep", "300"])
+        .name("web-server")
+        .mount(source, destination)
+        .refusal()
+        .with_context(|| format!("a mount at {destination}"))?;
+    ensure!(
+        message.contains("web-server"),
+        "no \"web-server\" in the refusal of {destination}: {message}"
+    );
+    Ok(message)
 }

@@ -39,6 +39,7 @@ pub struct ContainerRequest<'p> {
     name: String,
     config: Map<String, Value>,
     security: Map<String, Value>,
+    mounts: Vec<Value>,
 }
 
 impl<'p> ContainerRequest<'p> {
@@ -55,6 +56,7 @@ impl<'p> ContainerRequest<'p> {
             name: "main".to_owned(),
             config,
             security,
+            mounts: Vec::new(),
         }
     }
 
@@ -85,8 +87,12 @@ impl<'p> ContainerRequest<'p> {
 
     /// Bind-mounts a directory of the host.
     pub fn mount(self, host: &str, container: &str) -> Self {
-        let mount = json!([{ "host_path": host, "container_path": container, "readonly": false }]);
-        self.set("mounts", mount)
+        self.add_mount(host, container, false)
+    }
+
+    /// Bind-mounts a directory of the host read-only.
+    pub fn mount_read_only(self, host: &str, container: &str) -> Self {
+        self.add_mount(host, container, true)
     }
 
     /// Runs as this user.
@@ -118,6 +124,12 @@ impl<'p> ContainerRequest<'p> {
         self
     }
 
+    fn add_mount(mut self, host: &str, container: &str, readonly: bool) -> Self {
+        self.mounts
+            .push(json!({ "host_path": host, "container_path": container, "readonly": readonly }));
+        self
+    }
+
     fn set(mut self, key: &str, value: Value) -> Self {
         self.config.insert(key.to_owned(), value);
         self
@@ -131,6 +143,7 @@ impl<'p> ContainerRequest<'p> {
             json!({ "name": self.name, "attempt": 0 }),
         );
         self.config.insert("log_path".into(), json!(log));
+        self.config.insert("mounts".into(), json!(self.mounts));
         self.config
             .insert("linux".into(), json!({ "security_context": self.security }));
         let path = self.pod.files.join(format!("{}.json", self.name));
