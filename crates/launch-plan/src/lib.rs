@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod grouped;
 mod name;
 mod place;
 mod plan;

@@ -25,6 +25,7 @@ pub struct LaunchPlan {
     /// What is denied unless a rule allows it, by the ABI that introduced the right.
     pub handled: Vec<Handled>,
     /// What is allowed on files and directories.
+    #[serde(with = "crate::grouped")]
     pub rules: Vec<PathRule>,
     /// What is allowed on TCP ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -53,15 +54,13 @@ pub struct Handled {
 }
 
 /// Rights on a file, or on a directory and all below it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathRule {
     /// The file or directory.
     pub path: Place,
     /// What is allowed there. On a file, the rights that apply to directories only are left out.
     pub rights: FsRights,
     /// Whether the launch goes on when the path does not exist or cannot be reached.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
     /// What asked for the rule: a group or a section of a profile. For people.
     pub origin: String,

@@ -5,7 +5,9 @@
 //!   image's links, so a rule for that place would open it.
 //! - No place that the image chose is granted if it holds, or lies in, a deny place that exists.
 
-use std::ffi::CString;
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
 
 use kubefence_launch_plan::{LaunchPlan, Place, Variable};
 
@@ -15,6 +17,9 @@ use crate::place_source::{Surroundings, usable};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
 use crate::sys::{self, At};
+
+/// Most names of a directory that are worth reading.
+const MOST_NAMES: usize = 500;
 
 /// A launch that would open up a secret.
 #[derive(Debug, thiserror::Error)]
@@ -33,80 +38,129 @@ pub(crate) enum DenyError {
 }
 
 /// The deny places of one launch.
-pub(crate) struct Denials {
-    /// Kernel paths of the absolute ones that exist.
-    fixed: Vec<Vec<u8>>,
+pub(crate) struct Denials<'a> {
+    proc: &'a ProcFs,
+    /// Kernel paths of the secrets that exist.
+    secrets: Vec<Vec<u8>>,
+    /// Other absolute ones, not looked up yet.
+    fixed: Vec<&'a str>,
     /// Of those below the home: where below it.
-    in_home: Vec<String>,
-    home: Option<Vec<u8>>,
+    in_home: Vec<&'a str>,
+    home: Option<&'a [u8]>,
 }
 
-impl Denials {
-    /// Resolves the absolute deny places, and refuses the launch if the image has moved one to where a
-    /// rule of the plan opens it.
+impl<'a> Denials<'a> {
+    /// Looks where the secrets lie that the runtime mounts, and refuses the launch if the image has moved
+    /// one to where a rule of the plan opens it.
     pub(crate) fn new(
-        proc: &ProcFs,
-        plan: &LaunchPlan,
-        surroundings: &Surroundings<'_>,
+        proc: &'a ProcFs,
+        plan: &'a LaunchPlan,
+        surroundings: &Surroundings<'a>,
     ) -> Result<Self, DenyError> {
         let mut denials = Self {
+            proc,
+            secrets: Vec::new(),
             fixed: Vec::new(),
             in_home: Vec::new(),
-            home: surroundings.home.and_then(usable).map(<[u8]>::to_vec),
+            home: surroundings.home.and_then(usable),
         };
+        let mut missing: &[u8] = b"-";
         for place in &plan.deny {
             match place {
-                Place::Absolute(path) => denials.resolve(proc, plan, place, path)?,
-                Place::Below(Variable::Home, suffix) => denials.in_home.push(suffix.clone()),
+                // What lies below something that does not exist does not exist either.
+                Place::Absolute(path) if judge::at_or_below(path.as_bytes(), missing) => {}
+                Place::Absolute(path) if judge::in_run(path.as_bytes()) => {
+                    match secret(proc, plan, place, path)? {
+                        Some(target) => denials.secrets.push(target),
+                        None => missing = path.as_bytes(),
+                    }
+                }
+                Place::Absolute(path) => denials.fixed.push(path),
+                Place::Below(Variable::Home, suffix) => denials.in_home.push(suffix),
                 Place::Below(..) => {}
             }
         }
         Ok(denials)
     }
 
-    fn resolve(
-        &mut self,
-        proc: &ProcFs,
-        plan: &LaunchPlan,
-        place: &Place,
-        path: &str,
-    ) -> Result<(), DenyError> {
-        let secret = judge::in_run(path.as_bytes());
-        let target = match open(path.as_bytes()) {
-            Ok(target) => proc.path_of(&target)?,
-            Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
-            Err(errno) if secret => return Err(DenyError::Unknown(place.clone(), errno)),
-            // Such as root's home for another user.
-            Err(_) => path.as_bytes().to_vec(),
-        };
-        let moved = target != path.as_bytes();
-        let opened_up = judge::opened_up(&target, &plan.rules);
-        if moved && (opened_up || (secret && !judge::in_run(&target))) {
-            return Err(DenyError::Redirected(place.clone(), Shown::new(&target)));
-        }
-        self.fixed.push(target);
-        Ok(())
-    }
-
     /// Whether granting `path`, which the image chose, would open up a deny place. `HOME` is the image's
     /// word too, so every directory from `path` upwards is taken for a home.
-    pub(crate) fn forbid(&self, proc: &ProcFs, path: &[u8]) -> Result<bool, ProcFsError> {
-        if self.fixed.iter().any(|denied| judge::related(path, denied)) {
+    pub(crate) fn forbid(&self, path: &[u8]) -> Result<bool, ProcFsError> {
+        if self
+            .secrets
+            .iter()
+            .any(|secret| judge::related(path, secret))
+        {
             return Ok(true);
         }
-        for home in self.home.iter().map(Vec::as_slice).chain(upwards(path)) {
-            for suffix in &self.in_home {
-                let entry = [home, b"/", suffix.as_bytes()].concat();
-                if locations(proc, &entry)?
-                    .iter()
-                    .any(|at| judge::related(path, at))
-                {
+        for entry in &self.fixed {
+            if self.is_related(path, entry.as_bytes())? {
+                return Ok(true);
+            }
+        }
+        for home in self.home.into_iter().chain(upwards(path)) {
+            let names = names_in(home);
+            for suffix in self
+                .in_home
+                .iter()
+                .filter(|suffix| may_exist(names.as_deref(), suffix))
+            {
+                if self.is_related(path, &[home, b"/", suffix.as_bytes()].concat())? {
                     return Ok(true);
                 }
             }
         }
         Ok(false)
     }
+
+    fn is_related(&self, path: &[u8], entry: &[u8]) -> Result<bool, ProcFsError> {
+        let locations = locations(self.proc, entry)?;
+        Ok(locations.iter().any(|at| judge::related(path, at)))
+    }
+}
+
+/// What a directory holds, so that most deny places need not be looked up one by one. `None` if it cannot
+/// be listed, or holds too much for that to be worth it.
+fn names_in(dir: &[u8]) -> Option<Vec<OsString>> {
+    let mut names = Vec::new();
+    let entries = match std::fs::read_dir(OsStr::from_bytes(dir)) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let absent = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+            return absent.then_some(names);
+        }
+    };
+    for entry in entries {
+        if names.len() == MOST_NAMES {
+            return None;
+        }
+        names.push(entry.ok()?.file_name());
+    }
+    Some(names)
+}
+
+/// Whether `suffix` may exist in a directory that holds `names`, which are `None` if unknown.
+fn may_exist(names: Option<&[OsString]>, suffix: &str) -> bool {
+    let first = suffix.split('/').next().unwrap_or_default();
+    names.is_none_or(|names| names.iter().any(|name| name == first))
+}
+
+/// The kernel's path of a secret, if it exists.
+fn secret(
+    proc: &ProcFs,
+    plan: &LaunchPlan,
+    place: &Place,
+    path: &str,
+) -> Result<Option<Vec<u8>>, DenyError> {
+    let target = match sys::open(At::Cwd, &sys::c_string(path), libc::O_PATH, 0) {
+        Ok(target) => proc.path_of(&target)?,
+        Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(None),
+        Err(errno) => return Err(DenyError::Unknown(place.clone(), errno)),
+    };
+    if !judge::in_run(&target) || judge::opened_up(&target, &plan.rules) {
+        return Err(DenyError::Redirected(place.clone(), Shown::new(&target)));
+    }
+    Ok(Some(target))
 }
 
 /// `path` and the directories that it lies in, without the root.
@@ -116,11 +170,6 @@ fn upwards(path: &[u8]) -> impl Iterator<Item = &[u8]> {
         Some(&path[..slash])
     }
     std::iter::successors(Some(path), parent).filter(|path| !matches!(*path, b"" | b"/"))
-}
-
-fn open(path: &[u8]) -> Result<std::os::fd::OwnedFd, Errno> {
-    let path: CString = sys::c_string(path);
-    sys::open(At::Cwd, &path, libc::O_PATH, 0)
 }
 
 /// The kernel's paths of a deny place: of the entry itself and of what it leads to, if it is a link.
@@ -155,7 +204,23 @@ fn locations(proc: &ProcFs, path: &[u8]) -> Result<Vec<Vec<u8>>, ProcFsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::upwards;
+    use super::*;
+
+    #[test]
+    fn only_what_is_surely_absent_is_passed_over() {
+        let names = [OsString::from(".ssh"), OsString::from(".config")];
+        for (suffix, expected) in [
+            (".ssh", true),
+            (".config/op", true),
+            (".aws", false),
+            (".sshx", false),
+        ] {
+            assert_eq!(may_exist(Some(&names), suffix), expected, "{suffix}");
+            assert!(may_exist(None, suffix), "{suffix}");
+        }
+        assert_eq!(names_in(b"/nonexistent"), Some(Vec::new()));
+        assert_eq!(names_in(b"/dev/null"), Some(Vec::new()));
+    }
 
     #[test]
     fn every_directory_on_the_way_up_may_be_a_home() {

@@ -64,7 +64,7 @@ pub(crate) struct Places<'a> {
     plan: &'a LaunchPlan,
     handled: FsRights,
     surroundings: Surroundings<'a>,
-    denials: Denials,
+    denials: Denials<'a>,
     /// Read when the first place needs it: most containers have none that does.
     mounts: OnceCell<Mounts>,
 }
@@ -126,7 +126,7 @@ impl<'a> Places<'a> {
             Variable::Entrypoint => judge::entrypoint(path, mode).is_ok(),
             _ => judge::untrusted(path).is_ok() && !self.mounts()?.touch(path),
         };
-        Ok(acceptable && !self.denials.forbid(self.proc, path)?)
+        Ok(acceptable && !self.denials.forbid(path)?)
     }
 
     fn mounts(&self) -> Result<&Mounts, PlaceError> {

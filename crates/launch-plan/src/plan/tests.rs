@@ -49,6 +49,30 @@ fn decodes_what_it_encodes() {
 }
 
 #[test]
+fn rules_that_say_the_same_stand_together() {
+    let mut plan = plan();
+    let rule = plan.rules[0].clone();
+    for (path, optional) in [
+        ("/bin", true),
+        ("/lib", false),
+        ("/lib64", false),
+        ("/sbin", true),
+    ] {
+        let path = Place::parse(path).unwrap();
+        plan.rules.push(PathRule {
+            path,
+            optional,
+            ..rule.clone()
+        });
+    }
+    let text = String::from_utf8(json(&plan)).unwrap();
+    for group in [r#"["/usr","/bin"]"#, r#"["/lib","/lib64"]"#, r#"["/sbin"]"#] {
+        assert!(text.contains(group), "{text} lacks {group}");
+    }
+    assert_eq!(LaunchPlan::decode(text.as_bytes()).unwrap(), plan);
+}
+
+#[test]
 fn a_right_counts_from_its_abi_on() {
     assert!(plan().handled_net(3).is_empty());
     assert_eq!(plan().handled_net(4), [NetRight::ConnectTcp]);
