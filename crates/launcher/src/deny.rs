@@ -5,21 +5,15 @@
 //!   image's links, so a rule for that place would open it.
 //! - No place that the image chose is granted if it holds, or lies in, a deny place that exists.
 
-use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt as _;
-
 use kubefence_launch_plan::{LaunchPlan, Place, Variable};
 
 use crate::errno::Errno;
 use crate::judge;
+use crate::listing::Listing;
 use crate::place_source::{Surroundings, usable};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
 use crate::sys::{self, At};
-
-/// Most names of a directory that are worth reading.
-const MOST_NAMES: usize = 500;
 
 /// A launch that would open up a secret.
 #[derive(Debug, thiserror::Error)]
@@ -99,11 +93,11 @@ impl<'a> Denials<'a> {
             }
         }
         for home in self.home.into_iter().chain(upwards(path)) {
-            let names = names_in(home);
+            let listing = Listing::of(home);
             for suffix in self
                 .in_home
                 .iter()
-                .filter(|suffix| may_exist(names.as_deref(), suffix))
+                .filter(|suffix| listing.may_hold(suffix))
             {
                 if self.is_related(path, &[home, b"/", suffix.as_bytes()].concat())? {
                     return Ok(true);
@@ -117,32 +111,6 @@ impl<'a> Denials<'a> {
         let locations = locations(self.proc, entry)?;
         Ok(locations.iter().any(|at| judge::related(path, at)))
     }
-}
-
-/// What a directory holds, so that most deny places need not be looked up one by one. `None` if it cannot
-/// be listed, or holds too much for that to be worth it.
-fn names_in(dir: &[u8]) -> Option<Vec<OsString>> {
-    let mut names = Vec::new();
-    let entries = match std::fs::read_dir(OsStr::from_bytes(dir)) {
-        Ok(entries) => entries,
-        Err(error) => {
-            let absent = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-            return absent.then_some(names);
-        }
-    };
-    for entry in entries {
-        if names.len() == MOST_NAMES {
-            return None;
-        }
-        names.push(entry.ok()?.file_name());
-    }
-    Some(names)
-}
-
-/// Whether `suffix` may exist in a directory that holds `names`, which are `None` if unknown.
-fn may_exist(names: Option<&[OsString]>, suffix: &str) -> bool {
-    let first = suffix.split('/').next().unwrap_or_default();
-    names.is_none_or(|names| names.iter().any(|name| name == first))
 }
 
 /// The kernel's path of a secret, if it exists.
@@ -204,23 +172,7 @@ fn locations(proc: &ProcFs, path: &[u8]) -> Result<Vec<Vec<u8>>, ProcFsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_surely_absent_is_passed_over() {
-        let names = [OsString::from(".ssh"), OsString::from(".config")];
-        for (suffix, expected) in [
-            (".ssh", true),
-            (".config/op", true),
-            (".aws", false),
-            (".sshx", false),
-        ] {
-            assert_eq!(may_exist(Some(&names), suffix), expected, "{suffix}");
-            assert!(may_exist(None, suffix), "{suffix}");
-        }
-        assert_eq!(names_in(b"/nonexistent"), Some(Vec::new()));
-        assert_eq!(names_in(b"/dev/null"), Some(Vec::new()));
-    }
+    use super::upwards;
 
     #[test]
     fn every_directory_on_the_way_up_may_be_a_home() {

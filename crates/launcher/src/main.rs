@@ -21,6 +21,7 @@ mod deny;
 mod errno;
 mod judge;
 mod launch;
+mod listing;
 mod mounts;
 mod place_source;
 mod places;
