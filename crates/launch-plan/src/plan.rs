@@ -32,7 +32,7 @@ pub struct LaunchPlan {
     pub ports: Vec<PortRule>,
     /// Places that no variable-derived rule may open up: such a rule is dropped when one of these
     /// exists at or below it, or when it lies in one of these. A launch is refused where the image leads
-    /// an absolute one into a place that a rule grants.
+    /// one below `/run` or `/var/run` elsewhere.
     pub deny: Vec<Place>,
 }
 
@@ -51,6 +51,22 @@ pub struct Handled {
     /// Scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<Scope>,
+}
+
+impl Handled {
+    /// Every file system right, by the ABI that introduced it.
+    pub fn every_fs_right() -> Vec<Self> {
+        let mut rights = FsRight::ALL.to_vec();
+        rights.sort_by_key(|right| right.since());
+        let by_abi = rights.chunk_by(|a, b| a.since() == b.since());
+        let handled = by_abi.map(|rights| Self {
+            abi: rights[0].since(),
+            fs: rights.iter().copied().collect(),
+            net: Vec::new(),
+            scopes: Vec::new(),
+        });
+        handled.collect()
+    }
 }
 
 /// Rights on a file, or on a directory and all below it.

@@ -173,7 +173,8 @@ impl Sandbox {
 }
 
 /// Looks whether the sandbox is in force, whatever the system calls answered: a seccomp profile can make
-/// one that did nothing look like a success. No plan can grant the root directory.
+/// one that did nothing look like a success. No plan can grant the root directory. For a user who may not
+/// list it anyway, this confirms only no_new_privs.
 pub(crate) fn confirm() -> Result<(), SandboxError> {
     if !sys::has_no_new_privs() {
         return Err(SandboxError::NotInForce("no_new_privs is not set"));

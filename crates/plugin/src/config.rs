@@ -135,42 +135,19 @@ impl Config {
 
 impl RawConfig {
     fn check(self, path: &Path) -> Result<Config, ConfigError> {
-        let bad = |key, value: &str, allowed: String| ConfigError::Value {
-            path: path.to_owned(),
-            key,
-            value: format!("{value:?}"),
-            allowed,
-        };
+        let bad =
+            |key, value: &str, allowed: String| bad_value(path, key, format!("{value:?}"), allowed);
         let absolute = |key, value: &str| match value.strip_prefix('/') {
             Some(_) => Ok(PathBuf::from(value)),
             None => Err(bad(key, value, "must be an absolute path".to_owned())),
         };
-        if self.runtime_classes.is_empty() {
-            let allowed = "must name at least one runtime handler, such as [\"nono-runc\"]";
-            return Err(ConfigError::Value {
-                path: path.to_owned(),
-                key: "runtime_classes",
-                value: "[]".to_owned(),
-                allowed: allowed.to_owned(),
-            });
-        }
-        if let Some(empty) = self
-            .runtime_classes
-            .iter()
-            .find(|class| class.trim().is_empty())
-        {
-            let allowed = "is no handler name; the runtime's default handler cannot be sandboxed";
-            return Err(bad("runtime_classes", empty, allowed.to_owned()));
-        }
+        check_handlers(path, &self.runtime_classes)?;
         let default_profile = ProfileName::parse(&self.default_profile)
             .map_err(|e| bad("default_profile", &self.default_profile, e.to_string()))?;
         let launcher_dir =
             LauncherDir::of_launcher(Path::new(&self.nono_bin_path)).map_err(|e| {
-                bad(
-                    "nono_bin_path",
-                    &self.nono_bin_path,
-                    format!("{e}; expected something like \"/opt/nono-nri/nono\""),
-                )
+                let allowed = format!("{e}; expected something like \"/opt/nono-nri/nono\"");
+                bad("nono_bin_path", &self.nono_bin_path, allowed)
             })?;
         let socket_path = match self.socket_path.as_str() {
             "" => None,
@@ -184,6 +161,35 @@ impl RawConfig {
             socket_path,
             state_dir: absolute("state_dir", &self.state_dir)?,
         })
+    }
+}
+
+fn check_handlers(path: &Path, handlers: &[String]) -> Result<(), ConfigError> {
+    const KEY: &str = "runtime_classes";
+    if handlers.is_empty() {
+        let allowed = "must name at least one runtime handler, such as [\"nono-runc\"]";
+        return Err(bad_value(path, KEY, "[]".to_owned(), allowed.to_owned()));
+    }
+    match handlers.iter().find(|handler| handler.trim().is_empty()) {
+        Some(empty) => {
+            let allowed = "is no handler name; the runtime's default handler cannot be sandboxed";
+            Err(bad_value(
+                path,
+                KEY,
+                format!("{empty:?}"),
+                allowed.to_owned(),
+            ))
+        }
+        None => Ok(()),
+    }
+}
+
+fn bad_value(path: &Path, key: &'static str, value: String, allowed: String) -> ConfigError {
+    ConfigError::Value {
+        path: path.to_owned(),
+        key,
+        value,
+        allowed,
     }
 }
 

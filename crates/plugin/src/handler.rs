@@ -2,6 +2,7 @@
 //! post-create, start, stop, remove; and the state of the world after each (re)connection.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use kubefence_injection::{Container as View, Injection, LauncherDir, verify, wrapped_profile};
@@ -25,13 +26,13 @@ use crate::view;
 #[derive(Debug)]
 pub struct Sandboxer {
     config: Config,
-    readiness: Readiness,
+    readiness: Arc<Readiness>,
     recorder: Recorder,
 }
 
 impl Sandboxer {
     /// A handler for `config` on a node of which `readiness` tells.
-    pub fn new(config: Config, readiness: Readiness, recorder: Recorder) -> Self {
+    pub fn new(config: Config, readiness: Arc<Readiness>, recorder: Recorder) -> Self {
         Self {
             config,
             readiness,

@@ -5,13 +5,18 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use kubefence_profile::Catalog;
 
 use crate::config::{Config, LauncherKind};
 use crate::decision::Profiles;
 use crate::plans;
+
+/// Longest wait for a check that somebody else makes. Publishing plans takes milliseconds; a disk that is
+/// stuck must not take the handlers' threads one by one.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Asks the kernel for its Landlock ABI; 0 means none.
 pub type AbiProbe = fn() -> u32;
@@ -41,16 +46,30 @@ impl Readiness {
     /// What was missing is looked for again at every call, so a node becomes ready without a
     /// restart; what was found is not checked again.
     pub fn profiles(&self) -> anyhow::Result<Profiles> {
-        let mut profiles = self
-            .profiles
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut profiles = self.lock()?;
         if let Some(profiles) = &*profiles {
             return Ok(profiles.clone());
         }
         let checked = self.check()?;
         *profiles = Some(checked.clone());
         Ok(checked)
+    }
+
+    fn lock(&self) -> anyhow::Result<MutexGuard<'_, Option<Profiles>>> {
+        let start = Instant::now();
+        loop {
+            match self.profiles.try_lock() {
+                Ok(profiles) => return Ok(profiles),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(TryLockError::WouldBlock) => anyhow::bail!(
+                    "plans are still being written to {}: look whether its disk answers",
+                    self.config.launcher_dir.as_str()
+                ),
+            }
+        }
     }
 
     fn check(&self) -> anyhow::Result<Profiles> {

@@ -48,13 +48,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"), landlock_abi = abi, handlers = config.handlers(),
         default_profile = %config.default_profile, nono_bin_dir = config.launcher_dir.as_str(), "starting"
     );
-    let readiness = Readiness::new(config.clone(), catalog, landlock_abi);
-    if let Err(reason) = readiness.profiles() {
-        error!(
-            reason = format!("{reason:#}"),
-            "not ready; containers of the configured handlers are refused"
-        );
-    }
+    let readiness = Arc::new(Readiness::new(config.clone(), catalog, landlock_abi));
+    prepare(Arc::clone(&readiness))?;
     let mut term = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let mut int = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let shutdown = async move {
@@ -76,4 +71,22 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let result = runner.run(shutdown).await;
     recorder.flush(LAST_WORDS);
     result.context("the connection to the runtime ended for good")
+}
+
+/// Makes the node ready meanwhile: a disk that is stuck must not keep the plugin from registering, because
+/// without it containers start bare, and with it they are refused.
+fn prepare(readiness: Arc<Readiness>) -> anyhow::Result<()> {
+    let check = move || {
+        if let Err(reason) = readiness.profiles() {
+            error!(
+                reason = format!("{reason:#}"),
+                "not ready; containers of the configured handlers are refused"
+            );
+        }
+    };
+    std::thread::Builder::new()
+        .name("prepare".to_owned())
+        .spawn(check)
+        .context("cannot start the thread that publishes plans")?;
+    Ok(())
 }

@@ -24,28 +24,13 @@ impl ResolvedProfile {
             profile: self.name.clone(),
             min_abi: self.landlock.min_abi,
             log_denials: self.landlock.log_denials,
-            handled: handled_fs(),
+            // Every file system right is denied unless a rule grants it.
+            handled: Handled::every_fs_right(),
             rules,
             ports: Vec::new(),
             deny: self.denials.clone(),
         }
     }
-}
-
-/// Every file system right is denied unless a rule grants it.
-fn handled_fs() -> Vec<Handled> {
-    let mut handled: Vec<Handled> = Vec::new();
-    let mut rights: Vec<FsRight> = FsRight::ALL.to_vec();
-    rights.sort_by_key(|right| right.since());
-    for group in rights.chunk_by(|a, b| a.since() == b.since()) {
-        handled.push(Handled {
-            abi: group[0].since(),
-            fs: group.iter().copied().collect(),
-            net: Vec::new(),
-            scopes: Vec::new(),
-        });
-    }
-    handled
 }
 
 /// A sandboxed process may wrap its children again, so the launcher and the plans stay readable.

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "divan's macro generates undocumented items")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bench::node;
@@ -46,7 +47,7 @@ fn handle_create_container(bencher: Bencher<'_, '_>) {
     let config = Config::parse(node.path(), &node.config()).unwrap();
     let readiness = Readiness::new(config.clone(), Catalog::built_in().unwrap(), || 1);
     let recorder = Recorder::start(StateDir::new(config.state_dir.clone())).unwrap();
-    let sandboxer = Sandboxer::new(config, readiness, recorder);
+    let sandboxer = Sandboxer::new(config, Arc::new(readiness), recorder);
     let context = CallContext::with_deadline(Instant::now() + Duration::from_secs(3600));
     let pod = node::pod("timed");
     let container = node::container(&pod);

@@ -1,33 +1,20 @@
 use super::*;
 
-/// All file system rights of an ABI, and TCP connections from ABI 4 on.
-fn handled(abi: Abi) -> Handled {
-    Handled {
-        abi,
-        fs: FsRight::ALL
-            .iter()
-            .copied()
-            .filter(|r| r.since() == abi)
-            .collect(),
-        net: if abi == 4 {
-            vec![NetRight::ConnectTcp]
-        } else {
-            vec![]
-        },
-        scopes: vec![],
-    }
-}
-
 fn plan() -> LaunchPlan {
+    let mut handled = Handled::every_fs_right();
+    let tcp = Handled {
+        abi: 4,
+        fs: FsRights::EMPTY,
+        net: vec![NetRight::ConnectTcp],
+        scopes: vec![],
+    };
+    handled.insert(3, tcp);
     LaunchPlan {
         format: FORMAT,
         profile: ProfileName::parse("default").unwrap(),
         min_abi: 1,
         log_denials: true,
-        handled: (1..=5)
-            .map(handled)
-            .filter(|h| h.abi != 4 || !h.net.is_empty())
-            .collect(),
+        handled,
         rules: vec![PathRule {
             path: Place::parse("/usr").unwrap(),
             rights: FsRights::of(&[FsRight::ReadFile]),

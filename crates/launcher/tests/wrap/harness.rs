@@ -33,22 +33,12 @@ pub(crate) fn all_rights() -> FsRights {
 
 /// A plan that handles everything and grants what programs of this machine need to start.
 pub(crate) fn plan() -> LaunchPlan {
-    let handled = |abi| Handled {
-        abi,
-        fs: FsRight::ALL
-            .iter()
-            .copied()
-            .filter(|r| r.since() == abi)
-            .collect(),
-        net: Vec::new(),
-        scopes: Vec::new(),
-    };
     let plan = LaunchPlan {
         format: FORMAT,
         profile: ProfileName::parse(PROFILE).unwrap(),
         min_abi: 1,
         log_denials: true,
-        handled: [1, 2, 3, 5].map(handled).to_vec(),
+        handled: Handled::every_fs_right(),
         rules: Vec::new(),
         ports: Vec::new(),
         deny: Vec::new(),

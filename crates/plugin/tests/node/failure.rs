@@ -1,6 +1,7 @@
 //! What happens when something is missing, too old, stuck, broken, or comes back.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kubefence_plugin::config::Config;
@@ -248,7 +249,7 @@ fn a_kernel_without_landlock_refuses_every_step() {
     .unwrap();
     let readiness = Readiness::new(config.clone(), Catalog::built_in().unwrap(), || 0);
     let recorder = Recorder::start(StateDir::new(config.state_dir.clone())).unwrap();
-    let sandboxer = Sandboxer::new(config, readiness, recorder);
+    let sandboxer = Sandboxer::new(config, Arc::new(readiness), recorder);
     let context = CallContext::with_deadline(Instant::now() + Duration::from_secs(60));
     let pod = pod();
     let bare = container(&pod);
@@ -335,4 +336,31 @@ async fn a_log_that_nobody_reads_holds_no_answer_up() {
         );
         drop(reader);
     }
+}
+
+#[tokio::test]
+async fn a_stuck_launcher_directory_refuses_ours_and_leaves_others_alone() {
+    let node = Node::new(NriVersion::V0_12).await;
+    let plans = node.path("opt/plans");
+    fs::create_dir(&plans).unwrap();
+    for profile in Catalog::built_in().unwrap().iter() {
+        let digest = profile.compile().encode().unwrap().digest;
+        // Reading a pipe into which nobody writes blocks for ever.
+        let pipe = plans.join(format!("{digest}.json"));
+        let made = std::process::Command::new("mkfifo").arg(pipe).status();
+        assert!(made.unwrap().success());
+    }
+    let (_plugin, session) = node.connect().await;
+    let (ours, other) = (
+        pod(),
+        PodBuilder::new("plain").runtime_handler("runc").build(),
+    );
+    for _ in 0..10 {
+        let refused = session.create_container(&ours, &container(&ours)).await;
+        assert!(matches!(refused, Err(FakeError::Rpc { .. })), "{refused:?}");
+    }
+    session
+        .create_container(&other, &container(&other))
+        .await
+        .unwrap();
 }

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use nri_plugin::NriVersion;
 
-use crate::harness::{Node, plugin_command};
+use crate::harness::{Node, eventually, plugin_command};
 
 fn run(config: &str) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -64,5 +64,6 @@ async fn the_first_lines_tell_the_set_up() {
         registered["runtime"].as_str().unwrap().contains("NRI 0.11"),
         "{registered}"
     );
-    assert!(node.path("opt/profiles/default.json").exists());
+    let published = node.path("opt/profiles/default.json");
+    eventually("the plans", || published.exists()).await;
 }
