@@ -6,7 +6,7 @@
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{FsRights, PathRule, Place};
+use crate::{Create, FsRights, PathRule, Place};
 
 /// What the document says of several places.
 #[derive(Serialize, Deserialize)]
@@ -16,6 +16,8 @@ struct Group {
     rights: FsRights,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     optional: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    create: Option<Create>,
     paths: Vec<Place>,
 }
 
@@ -24,7 +26,7 @@ pub(crate) fn serialize<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let alike = |a: &PathRule, b: &PathRule| {
-        (&a.origin, a.rights, a.optional) == (&b.origin, b.rights, b.optional)
+        (&a.origin, a.rights, a.optional, a.create) == (&b.origin, b.rights, b.optional, b.create)
     };
     let mut groups = serializer.serialize_seq(None)?;
     for rules in rules.chunk_by(alike) {
@@ -32,6 +34,7 @@ pub(crate) fn serialize<S: Serializer>(
             origin: rules[0].origin.clone(),
             rights: rules[0].rights,
             optional: rules[0].optional,
+            create: rules[0].create,
             paths: rules.iter().map(|rule| rule.path.clone()).collect(),
         })?;
     }
@@ -47,6 +50,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
             path,
             rights: group.rights,
             optional: group.optional,
+            create: group.create,
             origin: group.origin.clone(),
         })
     });

@@ -15,19 +15,23 @@
 #![forbid(unsafe_code)]
 
 mod grouped;
+pub mod judge;
 mod name;
 mod place;
 mod plan;
 mod rights;
+mod seccomp;
 
 pub use name::{InvalidProfileName, ProfileName};
 pub use place::{InvalidPlace, Place, Variable};
 pub use plan::{
-    DecodeError, FORMAT, Handled, InvalidPlan, LaunchPlan, OLDEST_FORMAT, PathRule, PortRule,
+    Create, DecodeError, FORMAT, Handled, InvalidPlan, LaunchPlan, OLDEST_FORMAT, PathRule,
+    PortRule, Volumes,
 };
 #[cfg(feature = "digest")]
 pub use plan::{EncodedPlan, PlanDigest};
 pub use rights::{Abi, FsRight, FsRights, NetRight, Scope};
+pub use seccomp::{Arch, Bpf, CapabilityAllowance, SeccompFilter};
 
 /// Where the host directory with launcher, profiles and plans is mounted in every sandboxed container.
 pub const MOUNT_POINT: &str = "/nono";

@@ -20,15 +20,31 @@ pub enum Variable {
     Entrypoint,
     /// `$ENTRYPOINT_DIR`: the directory of that file, its own symlinks resolved.
     EntrypointDir,
+    /// `$XDG_CONFIG_HOME`: the environment variable, or `$HOME/.config`.
+    XdgConfigHome,
+    /// `$XDG_DATA_HOME`: the environment variable, or `$HOME/.local/share`.
+    XdgDataHome,
+    /// `$XDG_STATE_HOME`: the environment variable, or `$HOME/.local/state`.
+    XdgStateHome,
+    /// `$XDG_CACHE_HOME`: the environment variable, or `$HOME/.cache`.
+    XdgCacheHome,
+    /// `$XDG_RUNTIME_DIR`: the environment variable; unset means that there is no such place.
+    XdgRuntimeDir,
 }
 
 impl Variable {
-    const ALL: [Self; 5] = [
+    /// Every variable.
+    pub const ALL: [Self; 10] = [
         Self::Home,
         Self::Workdir,
         Self::Tmpdir,
         Self::Entrypoint,
         Self::EntrypointDir,
+        Self::XdgConfigHome,
+        Self::XdgDataHome,
+        Self::XdgStateHome,
+        Self::XdgCacheHome,
+        Self::XdgRuntimeDir,
     ];
 
     /// The variable as plans spell it, without the `$`.
@@ -39,13 +55,31 @@ impl Variable {
             Self::Tmpdir => "TMPDIR",
             Self::Entrypoint => "ENTRYPOINT",
             Self::EntrypointDir => "ENTRYPOINT_DIR",
+            Self::XdgConfigHome => "XDG_CONFIG_HOME",
+            Self::XdgDataHome => "XDG_DATA_HOME",
+            Self::XdgStateHome => "XDG_STATE_HOME",
+            Self::XdgCacheHome => "XDG_CACHE_HOME",
+            Self::XdgRuntimeDir => "XDG_RUNTIME_DIR",
+        }
+    }
+
+    /// Where below `$HOME` the place lies when the environment variable is unset or unusable (XDG Base
+    /// Directory Specification); `None` for variables without such a rule.
+    pub fn below_home(self) -> Option<&'static str> {
+        match self {
+            Self::XdgConfigHome => Some(".config"),
+            Self::XdgDataHome => Some(".local/share"),
+            Self::XdgStateHome => Some(".local/state"),
+            Self::XdgCacheHome => Some(".cache"),
+            _ => None,
         }
     }
 }
 
 /// A place in the container's file system.
 ///
-/// Written as text: `/usr`, `$WORKDIR`, `$HOME/.local/bin`.
+/// Written as text: `/usr`, `$WORKDIR`, `$HOME/.local/bin`, `/run/user/$UID`. The component `$UID` stands
+/// for the user ID of the launcher, see [`Place::for_user`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Place {
@@ -75,9 +109,7 @@ impl Place {
             let variable = Variable::ALL
                 .into_iter()
                 .find(|v| v.name() == name)
-                .ok_or_else(|| {
-                    invalid("unknown variable (HOME, WORKDIR, TMPDIR, ENTRYPOINT, ENTRYPOINT_DIR)")
-                })?;
+                .ok_or_else(|| invalid(UNKNOWN_VARIABLE))?;
             if rest.contains('/') {
                 check_components(suffix).map_err(invalid)?;
             }
@@ -89,7 +121,32 @@ impl Place {
         check_components(relative).map_err(invalid)?;
         Ok(Self::Absolute(text.to_owned()))
     }
+
+    /// Whether the place depends on the user ID.
+    pub fn has_uid(&self) -> bool {
+        let (Self::Absolute(path) | Self::Below(_, path)) = self;
+        path.split('/').any(|component| component == UID)
+    }
+
+    /// The place with `uid` in place of every component `$UID`.
+    pub fn for_user(&self, uid: u32) -> Self {
+        let uid = uid.to_string();
+        let with_uid = |path: &str| {
+            let components = path.split('/').map(|c| if c == UID { &uid } else { c });
+            components.collect::<Vec<_>>().join("/")
+        };
+        match self {
+            Self::Absolute(path) => Self::Absolute(with_uid(path)),
+            Self::Below(variable, suffix) => Self::Below(*variable, with_uid(suffix)),
+        }
+    }
 }
+
+const UNKNOWN_VARIABLE: &str = "unknown variable (HOME, WORKDIR, TMPDIR, ENTRYPOINT, ENTRYPOINT_DIR, \
+    XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_CACHE_HOME, XDG_RUNTIME_DIR)";
+
+/// The component that stands for the user ID.
+const UID: &str = "$UID";
 
 fn check_components(relative: &str) -> Result<(), &'static str> {
     if relative.contains('\0') {
@@ -138,8 +195,22 @@ mod tests {
             "$HOME/.local/bin",
             "$WORKDIR",
             "$ENTRYPOINT_DIR",
+            "$XDG_CONFIG_HOME/git",
         ] {
             assert_eq!(Place::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_user_id_is_a_whole_component() {
+        for (text, expected) in [
+            ("/run/user/$UID/bus", "/run/user/7/bus"),
+            ("$HOME/$UID", "$HOME/7"),
+            ("/a/$UIDs", "/a/$UIDs"),
+        ] {
+            let place = Place::parse(text).unwrap();
+            assert_eq!(place.has_uid(), expected != text, "{text}");
+            assert_eq!(place.for_user(7).to_string(), expected);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Abi, FsRight, FsRights, NetRight, Place, ProfileName, Scope};
+use crate::{Abi, FsRight, FsRights, NetRight, Place, ProfileName, Scope, SeccompFilter};
 
 /// The format version that this build writes.
 pub const FORMAT: u32 = 1;
@@ -34,6 +34,42 @@ pub struct LaunchPlan {
     /// exists at or below it, or when it lies in one of these. A launch is refused where the image leads
     /// one below `/run` or `/var/run` elsewhere.
     pub deny: Vec<Place>,
+    /// What is allowed on volumes: what the pod mounts besides the image.
+    #[serde(default, skip_serializing_if = "Volumes::is_none")]
+    pub volumes: Volumes,
+    /// Seccomp filters, installed after Landlock in this order; the kernel takes the strictest answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seccomp: Vec<SeccompFilter>,
+}
+
+/// What a plan allows on the volumes of the pod. Volumes that hold service-account tokens, or a place that
+/// the plan denies, are never allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Volumes {
+    /// Nothing, except where a rule for an absolute path covers one.
+    #[default]
+    None,
+    /// Read and execute.
+    Read,
+    /// Read and execute, and write where the pod mounts the volume writable.
+    AsMounted,
+}
+
+impl Volumes {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+/// What the launcher makes if a rule's place does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Create {
+    /// A directory of mode 0700, with the directories above it up to the variable.
+    Directory,
+    /// An empty file of mode 0600, with the directories above it up to the variable.
+    File,
 }
 
 /// Rights that a kernel of the given ABI or later enforces.
@@ -78,6 +114,8 @@ pub struct PathRule {
     pub rights: FsRights,
     /// Whether the launch goes on when the path does not exist or cannot be reached.
     pub optional: bool,
+    /// What is made there, before restriction, if nothing is. Only places below a variable can be made.
+    pub create: Option<Create>,
     /// What asked for the rule: a group or a section of a profile. For people.
     pub origin: String,
 }
@@ -156,6 +194,9 @@ pub enum InvalidPlan {
     /// A rule that allows nothing.
     #[error("rule for {0} grants nothing")]
     EmptyRule(String),
+    /// The launcher would make a place that the host named.
+    #[error("rule for {0} makes what is not below a variable")]
+    Create(String),
 }
 
 #[derive(Deserialize)]
@@ -216,6 +257,10 @@ impl LaunchPlan {
             let target = || rule.path.to_string();
             if rule.rights.is_empty() {
                 return Err(InvalidPlan::EmptyRule(target()));
+            }
+            let is_below = matches!(&rule.path, Place::Below(_, suffix) if !suffix.is_empty());
+            if rule.create.is_some() && !is_below {
+                return Err(InvalidPlan::Create(target()));
             }
             let nodes = FsRights::of(&[FsRight::MakeChar, FsRight::MakeBlock]);
             if let Some(right) = rule.rights.intersection(nodes).iter().next() {

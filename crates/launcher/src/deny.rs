@@ -5,10 +5,9 @@
 //!   image's links, so a rule for that place would open it.
 //! - No place that the image chose is granted if it holds, or lies in, a deny place that exists.
 
-use kubefence_launch_plan::{LaunchPlan, Place, Variable};
+use kubefence_launch_plan::{LaunchPlan, Place, Variable, judge};
 
 use crate::errno::Errno;
-use crate::judge;
 use crate::listing::Listing;
 use crate::place_source::{Surroundings, usable};
 use crate::procfs::{ProcFs, ProcFsError};

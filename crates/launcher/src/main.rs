@@ -19,7 +19,6 @@ mod args;
 mod command;
 mod deny;
 mod errno;
-mod judge;
 mod launch;
 mod listing;
 mod mounts;

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::judge::related;
+use kubefence_launch_plan::judge::related;
 
 /// Mount points of this process, as `/proc/self/mountinfo` lists them.
 pub(crate) struct Mounts(Vec<Vec<u8>>);

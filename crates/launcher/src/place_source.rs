@@ -47,6 +47,11 @@ impl Surroundings<'_> {
                 let slash = path.iter().rposition(|b| *b == b'/')?;
                 usable(&path[..slash.max(1)]).map(|base| below(base, suffix))
             }
+            Variable::XdgConfigHome
+            | Variable::XdgDataHome
+            | Variable::XdgStateHome
+            | Variable::XdgCacheHome
+            | Variable::XdgRuntimeDir => None,
         }
     }
 }

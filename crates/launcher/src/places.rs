@@ -10,11 +10,10 @@
 use std::cell::OnceCell;
 use std::os::fd::OwnedFd;
 
-use kubefence_launch_plan::{FsRights, LaunchPlan, PathRule, Place, Variable};
+use kubefence_launch_plan::{FsRights, LaunchPlan, PathRule, Place, Variable, judge};
 
 use crate::deny::{Denials, DenyError};
 use crate::errno::Errno;
-use crate::judge;
 use crate::mounts::Mounts;
 use crate::place_source::Surroundings;
 use crate::procfs::{ProcFs, ProcFsError};

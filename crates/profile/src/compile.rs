@@ -2,7 +2,7 @@
 
 use kubefence_launch_plan::{
     FORMAT, FsRight, FsRights, Handled, LAUNCHER, LaunchPlan, MOUNT_POINT, PLANS_DIR, PROFILES_DIR,
-    PathRule, Place,
+    PathRule, Place, Volumes,
 };
 
 use crate::{Access, ResolvedProfile};
@@ -29,6 +29,8 @@ impl ResolvedProfile {
             rules,
             ports: Vec::new(),
             deny: self.denials.clone(),
+            volumes: Volumes::None,
+            seccomp: Vec::new(),
         }
     }
 }
@@ -62,6 +64,7 @@ fn add(rules: &mut Vec<PathRule>, place: &Place, rights: FsRights, origin: &str)
             rights,
             // Images differ: a path that an image lacks needs no rule.
             optional: true,
+            create: None,
             origin: origin.to_owned(),
         }),
     }

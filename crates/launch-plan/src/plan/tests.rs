@@ -19,10 +19,13 @@ fn plan() -> LaunchPlan {
             path: Place::parse("/usr").unwrap(),
             rights: FsRights::of(&[FsRight::ReadFile]),
             optional: true,
+            create: None,
             origin: "system".into(),
         }],
         ports: vec![],
         deny: vec![],
+        volumes: Volumes::None,
+        seccomp: Vec::new(),
     }
 }
 

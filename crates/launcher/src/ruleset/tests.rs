@@ -1,4 +1,4 @@
-use kubefence_launch_plan::{FORMAT, Handled, ProfileName};
+use kubefence_launch_plan::{FORMAT, Handled, ProfileName, Volumes};
 use landlock::{ABI, Access};
 
 use super::*;
@@ -32,6 +32,8 @@ fn plan(log_denials: bool) -> LaunchPlan {
         rules: Vec::new(),
         ports: Vec::new(),
         deny: Vec::new(),
+        volumes: Volumes::None,
+        seccomp: Vec::new(),
     }
 }
 
@@ -98,7 +100,7 @@ fn the_minimum_is_the_minimum() {
 #[test]
 fn the_file_rights_are_the_kernels() {
     assert_eq!(
-        access_fs(crate::judge::FILE_RIGHTS),
+        access_fs(kubefence_launch_plan::judge::FILE_RIGHTS),
         AccessFs::from_file(ABI::V8)
     );
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use kubefence_launch_plan::{
     FORMAT, FsRight, FsRights, Handled, LaunchPlan, NetRight, PathRule, Place, PortRule,
-    ProfileName, Scope,
+    ProfileName, Scope, Volumes,
 };
 use tempfile::TempDir;
 
@@ -42,6 +42,8 @@ pub(crate) fn plan() -> LaunchPlan {
         rules: Vec::new(),
         ports: Vec::new(),
         deny: Vec::new(),
+        volumes: Volumes::None,
+        seccomp: Vec::new(),
     };
     let system = [
         "/usr",
@@ -76,6 +78,7 @@ impl PlanExt for LaunchPlan {
             path: Place::parse(path).unwrap(),
             rights,
             optional,
+            create: None,
             origin: "test rule".into(),
         });
         self

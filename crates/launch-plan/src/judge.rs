@@ -4,12 +4,14 @@
 //! the path of the descriptor that was opened, never by the name that led there. Refusing a place
 //! drops its rule, which only tightens the sandbox.
 //!
-//! Not here: opening places (`places`).
+//! The launcher applies these verdicts; tools that explain a profile use the same ones.
+//!
+//! Not here: opening places (the launcher).
 
-use kubefence_launch_plan::{FsRight, FsRights, PathRule, Place};
+use crate::{FsRight, FsRights, PathRule, Place};
 
 /// The rights that apply to what is no directory.
-pub(crate) const FILE_RIGHTS: FsRights = FsRights::of(&[
+pub const FILE_RIGHTS: FsRights = FsRights::of(&[
     FsRight::Execute,
     FsRight::WriteFile,
     FsRight::ReadFile,
@@ -44,7 +46,7 @@ const NO_PROGRAMS: [&[u8]; 3] = [b"/proc", b"/sys", b"/dev"];
 
 /// Why a place is not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The kernel knows no path for it: a pipe, for one.
     Unreachable,
     /// It was deleted.
@@ -58,7 +60,7 @@ pub(crate) enum Refusal {
 }
 
 /// Whether `path` is `base` or lies below it, by components.
-pub(crate) fn at_or_below(path: &[u8], base: &[u8]) -> bool {
+pub fn at_or_below(path: &[u8], base: &[u8]) -> bool {
     match path.strip_prefix(base) {
         Some(rest) => rest.is_empty() || rest[0] == b'/' || base == b"/",
         None => false,
@@ -67,7 +69,7 @@ pub(crate) fn at_or_below(path: &[u8], base: &[u8]) -> bool {
 
 /// Judges a place that the image chose, by its resolved `path`. What the plan
 /// denies and what is mounted there is for `deny` and `mounts` to say.
-pub(crate) fn untrusted(path: &[u8]) -> Result<(), Refusal> {
+pub fn untrusted(path: &[u8]) -> Result<(), Refusal> {
     reachable(path)?;
     if TOO_BROAD.contains(&path) {
         return Err(Refusal::TooBroad);
@@ -78,10 +80,13 @@ pub(crate) fn untrusted(path: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Judges the program file that is about to be executed: it may lie in a system directory.
-pub(crate) fn entrypoint(path: &[u8], mode: u32) -> Result<(), Refusal> {
+/// Judges the program file that is about to be executed, with its `st_mode`: it may lie in a system
+/// directory.
+pub fn entrypoint(path: &[u8], mode: u32) -> Result<(), Refusal> {
+    const FILE_TYPE: u32 = 0o170_000;
+    const REGULAR_FILE: u32 = 0o100_000;
     reachable(path)?;
-    let is_program = mode & libc::S_IFMT == libc::S_IFREG && mode & 0o111 != 0;
+    let is_program = mode & FILE_TYPE == REGULAR_FILE && mode & 0o111 != 0;
     if !is_program || NO_PROGRAMS.iter().any(|dir| at_or_below(path, dir)) {
         return Err(Refusal::NoProgram);
     }
@@ -92,12 +97,12 @@ pub(crate) fn entrypoint(path: &[u8], mode: u32) -> Result<(), Refusal> {
 /// place that the image chose there needs no rule of its own.
 ///
 /// The covering rule is looked up by the resolved path, so no link can stand in between.
-pub(crate) fn covered(resolved: &[u8], rights: FsRights, rules: &[PathRule]) -> bool {
+pub fn covered(resolved: &[u8], rights: FsRights, rules: &[PathRule]) -> bool {
     fixed(rules).any(|(base, granted)| at_or_below(resolved, base) && granted.contains_all(rights))
 }
 
 /// Whether something at `resolved` would be reachable through a rule for an absolute path.
-pub(crate) fn opened_up(resolved: &[u8], rules: &[PathRule]) -> bool {
+pub fn opened_up(resolved: &[u8], rules: &[PathRule]) -> bool {
     fixed(rules).any(|(base, _)| at_or_below(resolved, base))
 }
 
@@ -110,7 +115,7 @@ fn fixed(rules: &[PathRule]) -> impl Iterator<Item = (&[u8], FsRights)> {
 
 /// Whether `path` is where the runtime puts secrets: below `/run`, or `/var/run` where that is a
 /// directory of its own.
-pub(crate) fn in_run(path: &[u8]) -> bool {
+pub fn in_run(path: &[u8]) -> bool {
     at_or_below(path, b"/run") || at_or_below(path, b"/var/run")
 }
 
@@ -125,7 +130,7 @@ fn reachable(path: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Whether one of the two contains the other.
-pub(crate) fn related(path: &[u8], other: &[u8]) -> bool {
+pub fn related(path: &[u8], other: &[u8]) -> bool {
     at_or_below(path, other) || at_or_below(other, path)
 }
 

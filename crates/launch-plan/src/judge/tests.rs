@@ -9,6 +9,7 @@ fn rule(path: &str, rights: FsRights) -> PathRule {
         path: Place::parse(path).unwrap(),
         rights,
         optional: false,
+        create: None,
         origin: "test".into(),
     }
 }
