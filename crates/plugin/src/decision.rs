@@ -95,6 +95,8 @@ pub fn decide(
 mod tests {
     use std::path::Path;
 
+    use kubefence_profile::CompileOptions;
+
     use super::*;
 
     fn choice(handler: &str) -> Option<ProfileChoice> {
@@ -116,9 +118,16 @@ mod tests {
 
     fn known() -> Profiles {
         let catalog = kubefence_profile::Catalog::built_in().unwrap();
-        let plans = catalog
-            .iter()
-            .map(|p| (p.name.clone(), p.compile().encode().unwrap().digest));
+        let plans = catalog.iter().filter_map(|p| {
+            Some((
+                p.name.clone(),
+                p.compile(&CompileOptions::default())
+                    .ok()?
+                    .encode()
+                    .unwrap()
+                    .digest,
+            ))
+        });
         Profiles::Known(plans.collect())
     }
 

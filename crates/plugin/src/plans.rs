@@ -14,7 +14,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use kubefence_profile::{Catalog, EncodedPlan, PLANS_DIR, PROFILES_DIR, PlanDigest, ProfileName};
+use kubefence_profile::{
+    Catalog, CompileOptions, EncodedPlan, PLANS_DIR, PROFILES_DIR, PlanDigest, ProfileName,
+};
 
 /// Why plans could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -51,13 +53,13 @@ pub fn publish(
     }
     let mut published = BTreeMap::new();
     for profile in catalog.iter() {
-        let plan = profile
-            .compile()
-            .encode()
-            .map_err(|e| PublishError::Compile {
-                profile: profile.name.clone(),
-                source: e.into(),
-            })?;
+        let Ok(plan) = profile.compile(&CompileOptions::default()) else {
+            continue;
+        };
+        let plan = plan.encode().map_err(|e| PublishError::Compile {
+            profile: profile.name.clone(),
+            source: e.into(),
+        })?;
         let file = plans.join(format!("{}.json", plan.digest));
         write_plan(&plans, &file, &plan).map_err(write_error(&file))?;
         let link = profiles.join(format!("{}.json", profile.name));

@@ -1,48 +1,74 @@
-//! The profiles that exist: the built-in ones, embedded at build time.
+//! The profiles that exist: the built-in ones, embedded at build time, and those of a node.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kubefence_launch_plan::ProfileName;
 
-use crate::resolve::{ResolveError, ResolvedProfile, resolve};
-use crate::source::{Group, ProfileSource};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::groups::{Groups, read_groups};
+use crate::inherit::Sources;
+use crate::reader::read_profile;
+use crate::resolve::{ResolvedProfile, resolve};
+use crate::source::ProfileSource;
+
+macro_rules! embedded {
+    ($($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("../../../profiles/", $file)))),+]
+    };
+}
 
 const GROUPS: (&str, &str) = ("groups.json", include_str!("../../../profiles/groups.json"));
-const PROFILES: &[(&str, &str)] = &[(
+const PROFILES: &[(&str, &str)] = embedded![
     "default.json",
-    include_str!("../../../profiles/default.json"),
-)];
+    "go-dev.json",
+    "node-dev.json",
+    "python-dev.json",
+    "rust-dev.json",
+    "strict.json",
+];
+
+/// Where a profile comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// It comes with kubefence.
+    BuiltIn,
+    /// The node's operator wrote it.
+    Custom,
+}
 
 /// Profiles by name, resolved.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    profiles: BTreeMap<ProfileName, ResolvedProfile>,
+    groups: Arc<Groups>,
+    entries: BTreeMap<ProfileName, Entry>,
 }
 
-/// Why a set of profiles could not be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CatalogError {
-    /// A file is not of the right shape; the source says line and column.
-    #[error("{file}")]
-    Syntax {
-        /// Name of the file.
-        file: String,
-        /// What is wrong, and where.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A profile refers to something that is not there.
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// Two files state the same name.
-    #[error("profile {name} is defined twice, the second time in {file}")]
-    Duplicate {
-        /// The name.
-        name: ProfileName,
-        /// The second file.
-        file: String,
-    },
+#[derive(Clone, Debug)]
+struct Entry {
+    source: Arc<ProfileSource>,
+    resolved: Arc<ResolvedProfile>,
+    provenance: Provenance,
+}
+
+/// A profile that cannot be used, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", list(.diagnostics))]
+pub struct Rejected {
+    /// Its name.
+    pub name: ProfileName,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Built-in files that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", list(.0))]
+pub struct CatalogError(pub Vec<Diagnostic>);
+
+fn list(diagnostics: &[Diagnostic]) -> String {
+    let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    lines.join("; ")
 }
 
 impl Catalog {
@@ -52,132 +78,127 @@ impl Catalog {
     }
 
     fn load(groups: (&str, &str), profiles: &[(&str, &str)]) -> Result<Self, CatalogError> {
-        let groups: BTreeMap<String, Group> = parse(groups.0, groups.1)?;
-        let mut catalog = Self {
-            profiles: BTreeMap::new(),
+        let groups = read_groups(groups.0, groups.1).map_err(CatalogError)?;
+        let empty = Self {
+            groups: Arc::new(groups),
+            entries: BTreeMap::new(),
         };
+        let mut sources = Vec::new();
         for (file, text) in profiles {
-            let source: ProfileSource = parse(file, text)?;
-            let resolved = resolve(&source, &groups)?;
-            let name = resolved.name.clone();
-            if catalog.profiles.insert(name.clone(), resolved).is_some() {
-                return Err(CatalogError::Duplicate {
-                    name,
-                    file: (*file).to_owned(),
-                });
+            let reading = read_profile(file, text);
+            let (source, complaints) = (reading.profile, reading.diagnostics);
+            sources.push(source.ok_or(CatalogError(complaints))?);
+        }
+        let (catalog, rejected) = empty.with(sources, Provenance::BuiltIn);
+        match rejected.into_iter().next() {
+            Some(rejected) => Err(CatalogError(rejected.diagnostics)),
+            None => Ok(catalog),
+        }
+    }
+
+    /// This catalog with the profiles of a node's operator beside the built-in ones. Those that cannot be used
+    /// are left out, and returned.
+    pub fn with_custom(&self, sources: Vec<ProfileSource>) -> (Self, Vec<Rejected>) {
+        self.with(sources, Provenance::Custom)
+    }
+
+    fn with(&self, sources: Vec<ProfileSource>, provenance: Provenance) -> (Self, Vec<Rejected>) {
+        let mut rejected = Vec::new();
+        let mut added: BTreeMap<ProfileName, Arc<ProfileSource>> = BTreeMap::new();
+        for source in sources {
+            let name = source.name.clone();
+            let taken = self.entries.contains_key(&name) || added.contains_key(&name);
+            match taken {
+                true => rejected.push(duplicate(name)),
+                false => drop(added.insert(name, Arc::new(source))),
             }
         }
-        Ok(catalog)
+        let known = Known {
+            catalog: self,
+            added: &added,
+        };
+        let mut entries = self.entries.clone();
+        for (name, source) in &added {
+            match resolve(source, &known, &self.groups) {
+                Ok(resolved) => {
+                    let entry = Entry {
+                        source: Arc::clone(source),
+                        resolved: Arc::new(resolved),
+                        provenance,
+                    };
+                    entries.insert(name.clone(), entry);
+                }
+                Err(diagnostics) => rejected.push(Rejected {
+                    name: name.clone(),
+                    diagnostics,
+                }),
+            }
+        }
+        let groups = Arc::clone(&self.groups);
+        (Self { groups, entries }, rejected)
     }
 
     /// The profile called `name`.
     pub fn get(&self, name: &ProfileName) -> Option<&ResolvedProfile> {
-        self.profiles.get(name)
+        self.entries.get(name).map(|entry| &*entry.resolved)
+    }
+
+    /// Where the profile called `name` comes from.
+    pub fn provenance(&self, name: &ProfileName) -> Option<Provenance> {
+        self.entries.get(name).map(|entry| entry.provenance)
     }
 
     /// All profiles, by name.
     pub fn iter(&self) -> impl Iterator<Item = &ResolvedProfile> {
-        self.profiles.values()
+        self.entries.values().map(|entry| &*entry.resolved)
+    }
+
+    /// The shared groups.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, CatalogError> {
-    serde_json::from_str(text).map_err(|source| CatalogError::Syntax {
-        file: file.to_owned(),
-        source,
-    })
+fn duplicate(name: ProfileName) -> Rejected {
+    let at = crate::Location {
+        file: name.as_str().into(),
+        line: 1,
+        column: 1,
+    };
+    let message = format!(
+        "a profile called {:?} exists already: choose another name",
+        name.as_str()
+    );
+    Rejected {
+        name,
+        diagnostics: vec![Diagnostic {
+            severity: Severity::Error,
+            at,
+            message,
+        }],
+    }
+}
+
+/// A catalog with the sources that are being added to it.
+struct Known<'a> {
+    catalog: &'a Catalog,
+    added: &'a BTreeMap<ProfileName, Arc<ProfileSource>>,
+}
+
+impl Sources for Known<'_> {
+    fn source(&self, name: &str) -> Option<&ProfileSource> {
+        let name = ProfileName::parse(name).ok()?;
+        let known = self.catalog.entries.get(&name).map(|entry| &entry.source);
+        known
+            .or_else(|| self.added.get(&name))
+            .map(|source| &**source)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let known = self.catalog.entries.keys().chain(self.added.keys());
+        known.map(ProfileName::as_str).collect()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::error::Error as _;
-
-    use super::*;
-
-    const GROUP: &str =
-        r#"{ "g": { "description": "", "allow": { "read": ["/usr", "~/x", "$TMPDIR"] } } }"#;
-
-    fn load(groups: &str, profile: &str) -> Result<Catalog, CatalogError> {
-        Catalog::load(("groups.json", groups), &[("p.json", profile)])
-    }
-
-    #[test]
-    fn the_built_in_profiles_load() {
-        let catalog = Catalog::built_in().unwrap();
-        let name = ProfileName::parse("default").unwrap();
-        assert!(catalog.get(&name).is_some());
-        for profile in catalog.iter() {
-            profile.compile().encode().unwrap();
-        }
-    }
-
-    #[test]
-    fn a_tilde_is_the_home() {
-        let catalog = load(
-            GROUP,
-            r#"{ "meta": { "name": "p" }, "groups": { "include": ["g"] } }"#,
-        )
-        .unwrap();
-        let places: Vec<_> = catalog
-            .iter()
-            .next()
-            .unwrap()
-            .grants
-            .iter()
-            .map(|g| g.place.to_string())
-            .collect();
-        assert_eq!(places, ["/usr", "$HOME/x", "$TMPDIR"]);
-    }
-
-    #[test]
-    fn a_typo_is_an_error_with_a_position() {
-        let error = load(GROUP, "{ \"meta\": { \"name\": \"p\" },\n  \"grups\": {} }").unwrap_err();
-        assert_eq!(error.to_string(), "p.json");
-        let source = error.source().unwrap().to_string();
-        assert!(
-            source.contains("unknown field `grups`") && source.contains("line 2"),
-            "{source}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_group_is_named() {
-        let error = load(
-            GROUP,
-            r#"{ "meta": { "name": "p" }, "groups": { "include": ["h"] } }"#,
-        )
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#"profile p includes group "h", which does not exist (groups: g)"#
-        );
-    }
-
-    #[test]
-    fn a_path_that_cannot_be_a_rule_is_an_error() {
-        for path in ["usr", "/usr/../etc", "~x", "$NOPE/x", "/"] {
-            let groups =
-                format!(r#"{{ "g": {{ "description": "", "allow": {{ "read": ["{path}"] }} }} }}"#);
-            let error = load(
-                &groups,
-                r#"{ "meta": { "name": "p" }, "groups": { "include": ["g"] } }"#,
-            )
-            .unwrap_err();
-            assert_eq!(error.to_string(), "profile p, group g", "{path}");
-        }
-    }
-
-    #[test]
-    fn the_same_name_twice_is_an_error() {
-        let profile = r#"{ "meta": { "name": "p" } }"#;
-        let error = Catalog::load(
-            ("groups.json", GROUP),
-            &[("a.json", profile), ("b.json", profile)],
-        )
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "profile p is defined twice, the second time in b.json"
-        );
-    }
-}
+mod tests;

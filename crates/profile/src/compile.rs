@@ -1,71 +1,201 @@
 //! Compilation: a resolved profile becomes a launch plan.
 
 use kubefence_launch_plan::{
-    FORMAT, FsRight, FsRights, Handled, LAUNCHER, LaunchPlan, MOUNT_POINT, PLANS_DIR, PROFILES_DIR,
-    PathRule, Place, Volumes,
+    Abi, FORMAT, FsRight, FsRights, Handled, InvalidPlan, LAUNCHER, LaunchPlan, MOUNT_POINT,
+    NetRight, PLANS_DIR, PROFILES_DIR, PathRule, Place, PortRule, Scope, judge,
 };
 
-use crate::{Access, ResolvedProfile};
+use crate::document::Location;
+use crate::resolve::{Grant, ResolvedProfile};
+use crate::source::OnMissing;
+use crate::{Access, document::Located};
+
+/// What the node adds to every profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompileOptions {}
+
+/// Why a profile cannot be enforced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// It asks for what `wrap` cannot do.
+    #[error("profile {profile:?} cannot run under wrap because of {key} ({at}): {reason}")]
+    Unenforceable {
+        /// The profile.
+        profile: String,
+        /// The key that asks for it.
+        key: &'static str,
+        /// Where the key stands.
+        at: Location,
+        /// Why not, and what to do.
+        reason: &'static str,
+    },
+    /// The plan would contradict itself.
+    #[error("profile {profile:?} gives no valid plan")]
+    Invalid {
+        /// The profile.
+        profile: String,
+        /// How.
+        #[source]
+        source: InvalidPlan,
+    },
+}
 
 impl ResolvedProfile {
-    /// The plan that enforces this profile. The same profile always yields the same plan.
-    pub fn compile(&self) -> LaunchPlan {
+    /// The plan that enforces this profile. The same profile and options always yield the same plan.
+    pub fn compile(&self, _options: &CompileOptions) -> Result<LaunchPlan, CompileError> {
+        if let Some(missing) = self.unenforceable.first() {
+            return Err(CompileError::Unenforceable {
+                profile: self.name.to_string(),
+                key: missing.key,
+                at: missing.at.clone(),
+                reason: missing.reason,
+            });
+        }
         let mut rules = launcher_rules();
         for grant in &self.grants {
-            add(
-                &mut rules,
-                &grant.place,
-                grant.access.rights(),
-                &grant.origin,
-            );
+            add(&mut rules, grant);
         }
-        LaunchPlan {
+        let handled = self.handled();
+        let plan = LaunchPlan {
             format: FORMAT,
             profile: self.name.clone(),
-            min_abi: self.landlock.min_abi,
+            min_abi: self.min_abi(&handled),
             log_denials: self.landlock.log_denials,
-            // Every file system right is denied unless a rule grants it.
-            handled: Handled::every_fs_right(),
+            handled,
             rules,
-            ports: Vec::new(),
-            deny: self.denials.clone(),
-            volumes: Volumes::None,
+            ports: self.ports(),
+            deny: self.deny(),
+            volumes: self.volumes,
             seccomp: Vec::new(),
+        };
+        plan.validate().map_err(|source| CompileError::Invalid {
+            profile: self.name.to_string(),
+            source,
+        })?;
+        Ok(plan)
+    }
+
+    /// Every file system right, and what the profile restricts of the network and of signals and sockets.
+    fn handled(&self) -> Vec<Handled> {
+        let mut handled = Handled::every_fs_right();
+        let mut add = |abi: Abi, net: Vec<NetRight>, scopes: Vec<Scope>| {
+            if !net.is_empty() || !scopes.is_empty() {
+                let fs = FsRights::EMPTY;
+                handled.push(Handled {
+                    abi,
+                    fs,
+                    net,
+                    scopes,
+                });
+            }
+        };
+        let listen = self.network.listen.iter().map(|_| NetRight::BindTcp);
+        let connect = self.network.connect.iter().map(|_| NetRight::ConnectTcp);
+        add(
+            NetRight::BindTcp.since(),
+            listen.chain(connect).collect(),
+            Vec::new(),
+        );
+        let sockets = self.isolate_sockets.then_some(Scope::AbstractUnixSocket);
+        let signals = self.isolate_signals.then_some(Scope::Signal);
+        let scopes = sockets.into_iter().chain(signals).collect();
+        add(Scope::Signal.since(), Vec::new(), scopes);
+        handled.sort_by_key(|handled| handled.abi);
+        handled
+    }
+
+    /// The oldest ABI on which everything is enforced that the profile asks for by name. File system rights
+    /// of later ABIs do not count: they are asked for by every profile, and denied wherever they can be.
+    fn min_abi(&self, handled: &[Handled]) -> Abi {
+        let named = handled
+            .iter()
+            .filter(|h| !h.net.is_empty() || !h.scopes.is_empty());
+        let needed = named.map(|h| h.abi).max().unwrap_or(1);
+        match self.landlock.on_missing {
+            OnMissing::Refuse => self.landlock.min_abi.max(needed),
+            OnMissing::Report => self.landlock.min_abi,
         }
+    }
+
+    fn ports(&self) -> Vec<PortRule> {
+        let mut rules: Vec<PortRule> = Vec::new();
+        let mut add = |ports: &Option<Vec<Located<u16>>>, right: NetRight, origin: &str| {
+            for port in ports.iter().flatten() {
+                rules.push(PortRule {
+                    port: port.value,
+                    rights: vec![right],
+                    origin: origin.to_owned(),
+                });
+            }
+        };
+        add(
+            &self.network.connect,
+            NetRight::ConnectTcp,
+            "network.connect_port",
+        );
+        add(
+            &self.network.listen,
+            NetRight::BindTcp,
+            "network.listen_port",
+        );
+        rules
+    }
+
+    fn deny(&self) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::new();
+        for denial in &self.denials {
+            if !places.contains(&denial.place) {
+                places.push(denial.place.clone());
+            }
+        }
+        places
     }
 }
 
 /// A sandboxed process may wrap its children again, so the launcher and the plans stay readable.
 /// The mount point itself is never granted: the canary beside the launcher must stay closed.
 fn launcher_rules() -> Vec<PathRule> {
-    let mut rules = Vec::new();
     let program = FsRights::of(&[FsRight::Execute, FsRight::ReadFile]);
     let below = |name| format!("{MOUNT_POINT}/{name}");
-    for (path, rights) in [
+    let rules = [
         (LAUNCHER.to_owned(), program),
         (below(PLANS_DIR), Access::ReadData.rights()),
         (below(PROFILES_DIR), Access::ReadData.rights()),
-    ] {
-        let place = Place::parse(&path).expect("constant paths are normal");
-        add(&mut rules, &place, rights, "launcher");
-    }
-    rules
+    ];
+    let rule = |(path, rights): (String, FsRights)| PathRule {
+        path: Place::parse(&path).expect("constant paths are normal"),
+        rights,
+        optional: true,
+        create: None,
+        origin: "launcher".to_owned(),
+    };
+    rules.into_iter().map(rule).collect()
 }
 
-/// Adds a rule, or widens the one that stands for the same place.
-fn add(rules: &mut Vec<PathRule>, place: &Place, rights: FsRights, origin: &str) {
-    match rules.iter_mut().find(|rule| rule.path == *place) {
+/// Adds a rule, or widens the one that stands for the same place. A rule for a file stays apart from one
+/// for a directory: the launcher applies it only where a file stands.
+fn add(rules: &mut Vec<PathRule>, grant: &Grant) {
+    let rights = grant.access.rights();
+    let for_file = |rights: FsRights| judge::FILE_RIGHTS.contains_all(rights);
+    let same = |rule: &&mut PathRule| {
+        rule.path == grant.place && for_file(rule.rights) == for_file(rights)
+    };
+    match rules.iter_mut().find(same) {
         Some(rule) => {
             rule.rights = rule.rights.union(rights);
-            rule.origin = format!("{}, {origin}", rule.origin);
+            rule.create = rule.create.or(grant.access.create());
+            if !rule.origin.split(", ").any(|origin| origin == grant.origin) {
+                rule.origin = format!("{}, {}", rule.origin, grant.origin);
+            }
         }
         None => rules.push(PathRule {
-            path: place.clone(),
+            path: grant.place.clone(),
             rights,
             // Images differ: a path that an image lacks needs no rule.
             optional: true,
-            create: None,
-            origin: origin.to_owned(),
+            create: grant.access.create(),
+            origin: grant.origin.clone(),
         }),
     }
 }

@@ -1,7 +1,7 @@
-//! Sandbox profiles: from the file that an operator reads to the plan that the launcher applies.
+//! Sandbox profiles: from the file that an operator writes to the plan that the launcher applies.
 //!
 //! ```text
-//! ProfileSource (a file) ──resolve──▶ ResolvedProfile (grants, denials) ──compile──▶ LaunchPlan
+//! text ──read──▶ ProfileSource ──resolve──▶ ResolvedProfile (grants, denials) ──compile──▶ LaunchPlan
 //! ```
 //!
 //! Everything here is pure: no system call, no clock, no environment. What depends on the container
@@ -15,14 +15,29 @@
 mod access;
 mod catalog;
 mod compile;
+mod conflict;
+mod diagnostic;
+mod document;
+mod groups;
+mod inherit;
+mod keys;
+mod path;
+mod reader;
 mod resolve;
 mod source;
+mod suggest;
 
 pub use access::Access;
-pub use catalog::{Catalog, CatalogError};
+pub use catalog::{Catalog, CatalogError, Provenance, Rejected};
+pub use compile::{CompileError, CompileOptions};
+pub use diagnostic::{Diagnostic, Severity};
+pub use document::{Located, Location, MAX_SIZE};
+pub use groups::{Group, Groups};
+pub use keys::{Effect, KEYS, Key, Kind};
 pub use kubefence_launch_plan::{
-    EncodedPlan, InvalidProfileName, LAUNCHER, LaunchPlan, MOUNT_POINT, PLANS_DIR, PROFILES_DIR,
-    PlanDigest, ProfileName,
+    Abi, EncodedPlan, FsRight, FsRights, InvalidProfileName, LAUNCHER, LaunchPlan, MOUNT_POINT,
+    PLANS_DIR, PROFILES_DIR, Place, PlanDigest, ProfileName, Variable, Volumes,
 };
-pub use resolve::{Grant, ResolveError, ResolvedProfile};
-pub use source::{Group, ProfileSource, WorkdirAccess};
+pub use reader::{Reading, read_profile};
+pub use resolve::{Denial, Dropped, Grant, Landlock, Network, ResolvedProfile, Unenforceable};
+pub use source::{OnMissing, ProfileSource, Stated, Statements};

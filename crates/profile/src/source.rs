@@ -1,102 +1,119 @@
-//! The shape of profile and group files.
+//! A profile as its file states it, before anything is looked up.
 
 use std::collections::BTreeMap;
 
-use kubefence_launch_plan::ProfileName;
-use serde::Deserialize;
+use kubefence_launch_plan::{Abi, ProfileName, Volumes};
 
-use crate::Access;
+use crate::access::Access;
+use crate::document::Located;
 
-/// A profile as its file states it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A profile as its file states it. Lists keep the order of the file; `None` means not stated.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileSource {
-    /// What the profile is.
-    pub meta: Meta,
-    /// Shared groups it takes.
-    #[serde(default)]
-    pub groups: GroupSelection,
-    /// The container's working directory.
-    #[serde(default)]
-    pub workdir: Workdir,
-    /// What it asks of Landlock.
-    #[serde(default)]
-    pub landlock: Landlock,
-}
-
-/// What a profile is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Meta {
     /// The name that pods use.
     pub name: ProfileName,
     /// One sentence for people.
-    #[serde(default)]
     pub description: String,
+    /// Profiles that it builds on.
+    pub extends: Vec<Located<String>>,
+    /// What it says itself.
+    pub statements: Statements,
 }
 
-/// Which shared groups a profile takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GroupSelection {
-    /// Names of groups, in order.
-    #[serde(default)]
-    pub include: Vec<String>,
-}
-
-/// What a profile says of the working directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Workdir {
-    /// Access below it.
-    #[serde(default)]
-    pub access: WorkdirAccess,
-}
-
-/// Access to the working directory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WorkdirAccess {
-    /// None beyond what other grants give.
-    #[default]
-    None,
-    /// Read and execute.
-    Read,
-    /// Write only.
-    Write,
-    /// Read, execute and write.
-    Readwrite,
-}
-
-/// What a profile asks of Landlock.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Landlock {
+/// What a profile says: everything that is inherited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statements {
+    /// Shared groups it takes.
+    pub include: Vec<Located<String>>,
+    /// Groups it does not take.
+    pub exclude: Vec<Located<String>>,
+    /// Paths, with the access and the key that asks for it.
+    pub grants: Vec<Stated>,
+    /// Places that nothing may open up.
+    pub deny: Vec<Located<String>>,
+    /// The pod's own volumes.
+    pub volumes: Option<Volumes>,
+    /// Access to the working directory; the inner `None` is the access `none`.
+    pub workdir: Option<Located<Option<Access>>>,
+    /// Whether the network is denied.
+    pub block: Option<Located<bool>>,
+    /// Remote TCP ports.
+    pub connect_ports: Vec<Located<u16>>,
+    /// Local TCP ports.
+    pub listen_ports: Vec<Located<u16>>,
+    /// Whether signals end at the sandbox.
+    pub isolate_signals: Option<Located<bool>>,
+    /// Whether abstract unix sockets end at the sandbox.
+    pub isolate_sockets: Option<Located<bool>>,
     /// The oldest Landlock ABI on which the profile may run.
-    pub min_abi: u32,
-    /// Whether denials are audited (ABI 7).
-    pub log_denials: bool,
+    pub min_abi: Option<Abi>,
+    /// Whether denials are audited.
+    pub log_denials: Option<bool>,
+    /// What happens where the kernel is too old.
+    pub on_missing: Option<OnMissing>,
+    /// What it asks for and `wrap` cannot enforce, by key; `None` takes back what a base asked for.
+    pub unenforceable: BTreeMap<&'static str, Option<Located<&'static str>>>,
 }
 
-impl Default for Landlock {
-    fn default() -> Self {
-        Self {
-            min_abi: 1,
-            log_denials: true,
+/// A path that a profile names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// The path as written.
+    pub path: Located<String>,
+    /// The access to it.
+    pub access: Access,
+    /// The key that it stands under.
+    pub key: &'static str,
+}
+
+/// What happens where the kernel is too old for a part of a profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMissing {
+    /// Containers are refused.
+    #[default]
+    Refuse,
+    /// Containers run without that part, and the plugin reports it.
+    Report,
+}
+
+impl Statements {
+    /// Puts what `child` says over what `self` says: lists are appended without what is there already,
+    /// and what is said once is replaced.
+    pub(crate) fn overlay(&mut self, child: Self) {
+        append(&mut self.include, child.include, |item| item.value.clone());
+        append(&mut self.exclude, child.exclude, |item| item.value.clone());
+        append(&mut self.grants, child.grants, |item| {
+            (item.path.value.clone(), item.access)
+        });
+        append(&mut self.deny, child.deny, |item| item.value.clone());
+        append(&mut self.connect_ports, child.connect_ports, |item| {
+            item.value
+        });
+        append(&mut self.listen_ports, child.listen_ports, |item| {
+            item.value
+        });
+        replace(&mut self.volumes, child.volumes);
+        replace(&mut self.workdir, child.workdir);
+        replace(&mut self.block, child.block);
+        replace(&mut self.isolate_signals, child.isolate_signals);
+        replace(&mut self.isolate_sockets, child.isolate_sockets);
+        replace(&mut self.min_abi, child.min_abi);
+        replace(&mut self.log_denials, child.log_denials);
+        replace(&mut self.on_missing, child.on_missing);
+        self.unenforceable.extend(child.unenforceable);
+    }
+}
+
+fn append<T, K: PartialEq>(base: &mut Vec<T>, more: Vec<T>, identity: impl Fn(&T) -> K) {
+    for item in more {
+        if !base.iter().any(|known| identity(known) == identity(&item)) {
+            base.push(item);
         }
     }
 }
 
-/// A named set of grants or denials that profiles share.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Group {
-    /// One sentence for people.
-    pub description: String,
-    /// Paths by the access they get.
-    #[serde(default)]
-    pub allow: BTreeMap<Access, Vec<String>>,
-    /// Paths that no variable-derived grant may open up.
-    #[serde(default)]
-    pub deny: Vec<String>,
+fn replace<T>(base: &mut Option<T>, stated: Option<T>) {
+    if stated.is_some() {
+        *base = stated;
+    }
 }

@@ -12,7 +12,7 @@ use kubefence_plugin::handler::Sandboxer;
 use kubefence_plugin::readiness::Readiness;
 use kubefence_plugin::recorder::Recorder;
 use kubefence_plugin::state::StateDir;
-use kubefence_profile::{Catalog, LaunchPlan};
+use kubefence_profile::{Catalog, CompileOptions, LaunchPlan, ProfileName};
 use nri_plugin::{CallContext, Handler as _};
 
 fn main() {
@@ -29,7 +29,9 @@ fn compile_and_encode_all_profiles(bencher: Bencher<'_, '_>) {
     let catalog = Catalog::built_in().unwrap();
     bencher.bench(|| {
         for profile in catalog.iter() {
-            black_box(profile.compile().encode().unwrap());
+            // Profiles that `wrap` cannot enforce are refused here.
+            let plan = profile.compile(&CompileOptions::default());
+            black_box(plan.map(|plan| plan.encode().unwrap())).ok();
         }
     });
 }
@@ -37,7 +39,11 @@ fn compile_and_encode_all_profiles(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn decode_default_plan(bencher: Bencher<'_, '_>) {
     let catalog = Catalog::built_in().unwrap();
-    let plan = catalog.iter().next().unwrap().compile().encode().unwrap();
+    let profile = catalog
+        .get(&ProfileName::parse("default").unwrap())
+        .unwrap();
+    let plan = profile.compile(&CompileOptions::default()).unwrap();
+    let plan = plan.encode().unwrap();
     bencher.bench(|| LaunchPlan::decode(black_box(&plan.bytes)).unwrap());
 }
 

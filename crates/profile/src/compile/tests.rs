@@ -1,10 +1,29 @@
-use kubefence_launch_plan::{FsRight, LaunchPlan, ProfileName};
+use kubefence_launch_plan::{Create, FsRight, LaunchPlan, NetRight, ProfileName, Scope, Volumes};
 
-use crate::Catalog;
+use crate::{Catalog, CompileOptions, read_profile};
 
 fn default_plan() -> LaunchPlan {
-    let name = ProfileName::parse("default").unwrap();
-    Catalog::built_in().unwrap().get(&name).unwrap().compile()
+    built_in("default")
+}
+
+fn built_in(name: &str) -> LaunchPlan {
+    let name = ProfileName::parse(name).unwrap();
+    let catalog = Catalog::built_in().unwrap();
+    let profile = catalog.get(&name).unwrap();
+    profile.compile(&CompileOptions::default()).unwrap()
+}
+
+/// The plan of a profile in JSON.
+fn plan(text: &str) -> LaunchPlan {
+    let source = read_profile("p.json", text).profile.unwrap();
+    let (catalog, rejected) = Catalog::built_in().unwrap().with_custom(vec![source]);
+    assert_eq!(rejected, []);
+    let name = ProfileName::parse("p").unwrap();
+    catalog
+        .get(&name)
+        .unwrap()
+        .compile(&CompileOptions::default())
+        .unwrap()
 }
 
 #[test]
@@ -76,4 +95,89 @@ fn writing_is_allowed_only_in_scratch_places_and_devices() {
         "$TMPDIR",
     ];
     assert_eq!(writable, expected);
+}
+
+#[test]
+fn ports_and_scopes_are_handled_only_when_restricted() {
+    let open = plan("{}");
+    assert!(open.handled_net(u32::MAX).is_empty() && open.handled_scopes(u32::MAX).is_empty());
+    assert_eq!(open.min_abi, 1);
+
+    let ports = plan(r#"{ "network": { "connect_port": [443] } }"#);
+    assert_eq!(ports.handled_net(u32::MAX), [NetRight::ConnectTcp]);
+    assert_eq!(
+        (ports.ports.len(), ports.ports[0].port, ports.min_abi),
+        (1, 443, 4)
+    );
+
+    let text = r#"{ "network": { "block": true, "listen_port": [80] },
+        "security": { "signal_mode": "isolated", "ipc_mode": "shared_memory_only" } }"#;
+    let blocked = plan(text);
+    assert_eq!(
+        blocked.handled_net(4),
+        [NetRight::BindTcp, NetRight::ConnectTcp]
+    );
+    assert_eq!(
+        blocked.handled_scopes(6),
+        [Scope::AbstractUnixSocket, Scope::Signal]
+    );
+    assert_eq!(
+        (blocked.ports[0].rights[0], blocked.min_abi),
+        (NetRight::BindTcp, 6)
+    );
+}
+
+#[test]
+fn a_profile_may_say_that_an_old_kernel_is_good_enough() {
+    let text =
+        r#"{ "network": { "block": true }, "landlock": { "min_abi": 2, "on_missing": "report" } }"#;
+    assert_eq!(plan(text).min_abi, 2);
+    assert_eq!(
+        plan(r#"{ "network": { "block": true }, "landlock": { "min_abi": 2 } }"#).min_abi,
+        4
+    );
+    assert_eq!(plan(r#"{ "landlock": { "min_abi": 7 } }"#).min_abi, 7);
+}
+
+#[test]
+fn files_directories_and_state_become_different_rules() {
+    let text = r#"{ "filesystem": { "read": ["/x"], "allow_file": ["/x"], "state": ["~/.s"], "allow": ["~/.s"],
+        "state_file": ["~/.f"], "volumes": "read" } }"#;
+    let plan = plan(text);
+    let rules: Vec<_> = plan.rules.iter().skip(3).collect();
+    let listed: Vec<String> = rules
+        .iter()
+        .map(|r| format!("{} {}", r.path, r.origin))
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            "/x filesystem.read",
+            "/x filesystem.allow_file",
+            "$HOME/.s filesystem.state, filesystem.allow",
+            "$HOME/.f filesystem.state_file",
+        ]
+    );
+    assert!(!rules[1].rights.contains(FsRight::ReadDir));
+    assert_eq!(rules[2].create, Some(Create::Directory));
+    assert_eq!(rules[3].create, Some(Create::File));
+    assert_eq!(plan.volumes, Volumes::Read);
+}
+
+#[test]
+fn strict_has_neither_network_nor_home() {
+    let strict = built_in("strict");
+    assert_eq!(
+        strict.handled_net(4),
+        [NetRight::BindTcp, NetRight::ConnectTcp]
+    );
+    assert!(strict.ports.is_empty());
+    for rule in &strict.rules {
+        let place = rule.path.to_string();
+        assert!(
+            !place.starts_with("$HOME") && !place.starts_with("$WORKDIR"),
+            "{place}"
+        );
+        assert!(!place.starts_with("/home"), "{place}");
+    }
 }
