@@ -1,8 +1,8 @@
 # The door to everything: what takes more than a line lives in xtask/ and tests/e2e/.
 .DEFAULT_GOAL := build
-.PHONY: build setup demo test e2e bench lint deny fmt clean
+.PHONY: build setup demo test e2e parity fuzz bench lint deny fmt clean
 
-build: ## ./nono and ./10-nono-nri, static and checked
+build: ## ./nono, ./10-nono-nri and ./kubefence, static and checked
 	cargo xtask build
 
 setup: ## Debian packages and pinned Go tools that tests and demo need (as root)
@@ -16,6 +16,12 @@ test: setup build ## all suites; the last line counts them
 
 e2e: setup build ## only the checks on a real runtime
 	cargo run --quiet --package e2e --bin e2e
+
+parity: setup build ## upstream nono and our launcher, operation by operation
+	cargo xtask parity
+
+fuzz: setup ## the parsers of profiles and plans, a minute each
+	cargo xtask fuzz
 
 bench: setup build ## the table of docs/benchmarks.md
 	cargo xtask bench
@@ -34,4 +40,4 @@ fmt:
 
 clean: ## what was built and downloaded
 	cargo clean
-	rm -rf .cache nono 10-nono-nri
+	rm -rf .cache nono 10-nono-nri kubefence

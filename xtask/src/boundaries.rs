@@ -9,10 +9,14 @@ use serde::Deserialize;
 use crate::cargo::root;
 
 /// Which workspace crates each crate may depend on. Tests may use more (dev-dependencies).
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("nri-plugin", &[]),
     ("kubefence-launch-plan", &[]),
-    ("kubefence-profile", &["kubefence-launch-plan"]),
+    ("kubefence-seccomp", &["kubefence-launch-plan"]),
+    (
+        "kubefence-profile",
+        &["kubefence-launch-plan", "kubefence-seccomp"],
+    ),
     (
         "kubefence-injection",
         &["kubefence-profile", "kubefence-launch-plan"],
@@ -22,8 +26,10 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "kubefence-plugin",
         &["nri-plugin", "kubefence-profile", "kubefence-injection"],
     ),
+    ("kubefence", &["kubefence-profile"]),
     ("test-support", &["nri-plugin"]),
     ("e2e", &[]),
+    ("parity", &["e2e", "kubefence-profile"]),
     (
         "bench",
         &[
@@ -37,7 +43,8 @@ const ALLOWED: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that the launcher must never pull in, however indirectly.
-const TOO_BIG_FOR_LAUNCHER: [&str; 3] = ["tokio", "tracing", "kubefence-profile"];
+const TOO_BIG_FOR_LAUNCHER: [&str; 4] =
+    ["tokio", "tracing", "kubefence-profile", "kubefence-seccomp"];
 
 #[derive(Deserialize)]
 struct Metadata {

@@ -17,7 +17,7 @@ struct Binary {
     inside_container: bool,
 }
 
-const BINARIES: [Binary; 2] = [
+const BINARIES: [Binary; 3] = [
     Binary {
         package: "kubefence-launcher",
         name: "nono",
@@ -27,6 +27,12 @@ const BINARIES: [Binary; 2] = [
     Binary {
         package: "kubefence-plugin",
         name: "10-nono-nri",
+        profile: "release",
+        inside_container: false,
+    },
+    Binary {
+        package: "kubefence",
+        name: "kubefence",
         profile: "release",
         inside_container: false,
     },

@@ -7,6 +7,8 @@ mod boundaries;
 mod build;
 mod cargo;
 mod deny;
+mod fuzz;
+mod parity;
 mod setup;
 mod test;
 
@@ -31,6 +33,10 @@ enum Task {
     Test,
     /// Measure the built binaries and print the table of docs/benchmarks.md
     Bench,
+    /// Compare our launcher with upstream nono, operation by operation
+    Parity(parity::Args),
+    /// Fuzz the parsers of profiles and plans
+    Fuzz(fuzz::Args),
     /// Check the dependency rules of ARCHITECTURE.md
     Boundaries,
     /// Check licences, bans and sources of dependencies with cargo-deny
@@ -43,6 +49,8 @@ fn main() -> ExitCode {
         Task::Build => build::build(),
         Task::Test => test::test(),
         Task::Bench => bench::bench(),
+        Task::Parity(args) => parity::parity(&args),
+        Task::Fuzz(args) => fuzz::fuzz(&args),
         Task::Boundaries => boundaries::check(),
         Task::Deny => deny::check(),
     };

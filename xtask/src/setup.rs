@@ -29,10 +29,10 @@ pub(crate) struct Args {
 pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf> {
     let repository = repository();
     let versions = Versions::read(&repository.join("tools/versions.toml"))?;
-    let Some(version) = versions.cargo.get(name) else {
+    let Some(tool) = versions.cargo.get(name) else {
         bail!("tools/versions.toml pins no {name}");
     };
-    rust::install(&repository.join(".cache/tools"), name, version)
+    rust::install(&repository.join(".cache/tools"), name, tool)
 }
 
 /// Installs whatever is selected and missing.

@@ -46,6 +46,8 @@ pub struct Versions {
     go: Vec<GoTool>,
     /// What the Debian image is made from.
     pub debian: Debian,
+    /// What the image of coding agents is made from.
+    pub agents: Agents,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,6 +63,30 @@ pub struct Debian {
     pub suite: String,
     /// Packages beyond the minimal base.
     pub packages: Vec<String>,
+}
+
+/// Suite, Debian packages and pinned registry packages of the image of coding agents.
+#[derive(Debug, Deserialize)]
+pub struct Agents {
+    /// Debian release name.
+    pub suite: String,
+    /// Packages beyond the minimal base.
+    pub packages: Vec<String>,
+    /// Requirements for pip, `NAME==VERSION`.
+    pub pypi: Vec<String>,
+    /// Packages for npm, `NAME@VERSION`.
+    pub npm: Vec<String>,
+}
+
+impl Agents {
+    /// The pinned version of a package of either registry.
+    pub fn version_of(&self, package: &str) -> Result<&str> {
+        let pinned = self.pypi.iter().chain(&self.npm);
+        let mut split = pinned.filter_map(|pin| pin.split_once("==").or(pin.rsplit_once('@')));
+        split
+            .find_map(|(name, version)| (name == package).then_some(version))
+            .with_context(|| format!("tools/versions.toml pins no version of {package}"))
+    }
 }
 
 impl Versions {

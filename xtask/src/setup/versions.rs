@@ -12,8 +12,8 @@ use serde::Deserialize;
 pub(crate) struct Versions {
     pub(crate) apt: Apt,
     pub(crate) go: Vec<GoTool>,
-    /// Cargo programs: crate name to version.
-    pub(crate) cargo: BTreeMap<String, String>,
+    /// Cargo programs by the names of their crates.
+    pub(crate) cargo: BTreeMap<String, CargoTool>,
 }
 
 /// Packages of the Debian archive.
@@ -36,6 +36,62 @@ pub(crate) struct GoTool {
     pub(crate) cgo: bool,
     /// A directory of the repository whose go.mod and go.sum pin the tool.
     pub(crate) pinned_in: Option<String>,
+}
+
+/// One crate that installs a program.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(from = "CargoEntry")]
+pub(crate) struct CargoTool {
+    pub(crate) version: String,
+    /// Whether the crate's default features are wanted.
+    pub(crate) default_features: bool,
+    /// Whether the crate's own lock file counts.
+    pub(crate) locked: bool,
+    /// The program's name, if it is not the crate's.
+    pub(crate) program: Option<String>,
+}
+
+/// What stands in the file: a version, or a table.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CargoEntry {
+    Version(String),
+    Table(CargoTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CargoTable {
+    version: String,
+    #[serde(default = "yes")]
+    default_features: bool,
+    #[serde(default = "yes")]
+    locked: bool,
+    program: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl From<CargoEntry> for CargoTool {
+    fn from(entry: CargoEntry) -> Self {
+        let table = match entry {
+            CargoEntry::Table(table) => table,
+            CargoEntry::Version(version) => CargoTable {
+                version,
+                default_features: true,
+                locked: true,
+                program: None,
+            },
+        };
+        Self {
+            version: table.version,
+            default_features: table.default_features,
+            locked: table.locked,
+            program: table.program,
+        }
+    }
 }
 
 impl Versions {
@@ -61,5 +117,33 @@ impl GoTool {
     pub(crate) fn binaries(&self) -> impl Iterator<Item = String> {
         self.packages()
             .map(|package| package.rsplit('/').next().unwrap_or_default().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cargo_tool_is_a_version_or_a_table() {
+        let text = r#"
+            short = "1.2.3"
+            long = { version = "4.5.6", default-features = false, locked = false, program = "other" }
+        "#;
+        let tools: BTreeMap<String, CargoTool> = toml::from_str(text).unwrap();
+        let tool = |version: &str, plain: bool, program: Option<&str>| CargoTool {
+            version: version.to_owned(),
+            default_features: plain,
+            locked: plain,
+            program: program.map(str::to_owned),
+        };
+        assert_eq!(tools["short"], tool("1.2.3", true, None));
+        assert_eq!(tools["long"], tool("4.5.6", false, Some("other")));
+    }
+
+    #[test]
+    fn a_misspelt_key_of_a_cargo_tool_is_an_error() {
+        let text = r#"tool = { version = "1.0.0", lock = false }"#;
+        assert!(toml::from_str::<BTreeMap<String, CargoTool>>(text).is_err());
     }
 }
