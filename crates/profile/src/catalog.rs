@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kubefence_launch_plan::ProfileName;
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::groups::{Groups, read_groups};
 use crate::inherit::Sources;
 use crate::reader::read_profile;
@@ -20,12 +20,17 @@ macro_rules! embedded {
 
 const GROUPS: (&str, &str) = ("groups.json", include_str!("../../../profiles/groups.json"));
 const PROFILES: &[(&str, &str)] = embedded![
+    "claude-code.json",
+    "codex.json",
     "default.json",
     "go-dev.json",
     "node-dev.json",
+    "openclaw.json",
+    "opencode.json",
     "python-dev.json",
     "rust-dev.json",
     "strict.json",
+    "swival.json",
 ];
 
 /// Where a profile comes from.
@@ -109,7 +114,7 @@ impl Catalog {
             let name = source.name.clone();
             let taken = self.entries.contains_key(&name) || added.contains_key(&name);
             match taken {
-                true => rejected.push(duplicate(name)),
+                true => rejected.push(duplicate(&source)),
                 false => drop(added.insert(name, Arc::new(source))),
             }
         }
@@ -159,23 +164,15 @@ impl Catalog {
     }
 }
 
-fn duplicate(name: ProfileName) -> Rejected {
-    let at = crate::Location {
-        file: name.as_str().into(),
-        line: 1,
-        column: 1,
-    };
+fn duplicate(source: &ProfileSource) -> Rejected {
+    let name = source.name.clone();
     let message = format!(
         "a profile called {:?} exists already: choose another name",
         name.as_str()
     );
     Rejected {
         name,
-        diagnostics: vec![Diagnostic {
-            severity: Severity::Error,
-            at,
-            message,
-        }],
+        diagnostics: vec![Diagnostic::error(source.at.clone(), message)],
     }
 }
 

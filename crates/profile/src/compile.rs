@@ -155,7 +155,7 @@ impl ResolvedProfile {
 
 /// A sandboxed process may wrap its children again, so the launcher and the plans stay readable.
 /// The mount point itself is never granted: the canary beside the launcher must stay closed.
-fn launcher_rules() -> Vec<PathRule> {
+pub(crate) fn launcher_rules() -> Vec<PathRule> {
     let program = FsRights::of(&[FsRight::Execute, FsRight::ReadFile]);
     let below = |name| format!("{MOUNT_POINT}/{name}");
     let rules = [

@@ -18,12 +18,15 @@ mod compile;
 mod conflict;
 mod diagnostic;
 mod document;
+mod explain;
 mod groups;
 mod inherit;
 mod keys;
 mod path;
 mod reader;
+mod reference;
 mod resolve;
+mod schema;
 mod source;
 mod suggest;
 
@@ -32,6 +35,10 @@ pub use catalog::{Catalog, CatalogError, Provenance, Rejected};
 pub use compile::{CompileError, CompileOptions};
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::{Located, Location, MAX_SIZE};
+pub use explain::{
+    Explanation, Operation, PortExplanation, PortOperation, RightExplained, RuleNamed,
+    Surroundings, UnknownPath, Verdict,
+};
 pub use groups::{Group, Groups};
 pub use keys::{Effect, KEYS, Key, Kind};
 pub use kubefence_launch_plan::{
@@ -39,5 +46,7 @@ pub use kubefence_launch_plan::{
     PLANS_DIR, PROFILES_DIR, Place, PlanDigest, ProfileName, Variable, Volumes,
 };
 pub use reader::{Reading, read_profile};
+pub use reference::reference;
 pub use resolve::{Denial, Dropped, Grant, Landlock, Network, ResolvedProfile, Unenforceable};
+pub use schema::schema;
 pub use source::{OnMissing, ProfileSource, Stated, Statements};

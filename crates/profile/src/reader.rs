@@ -76,6 +76,7 @@ impl<'a> Reader<'a> {
             .any(|d| d.severity == Severity::Error);
         let profile = name.filter(|_| !failed).map(|name| ProfileSource {
             name,
+            at: self.document.location(root.span.start),
             description: self.description,
             extends: self.extends,
             statements: self.statements,

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use kubefence_launch_plan::{Abi, ProfileName, Volumes};
 
 use crate::access::Access;
-use crate::document::Located;
+use crate::document::{Located, Location};
 
 /// A profile as its file states it. Lists keep the order of the file; `None` means not stated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileSource {
     /// The name that pods use.
     pub name: ProfileName,
+    /// Where it begins.
+    pub at: Location,
     /// One sentence for people.
     pub description: String,
     /// Profiles that it builds on.

@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Confines Kubernetes containers with Landlock.
+#[derive(Debug, Parser)]
+#[command(name = "kubefence", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List, show, check, explain and compare sandbox profiles
+    Profile(ProfileArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command into a directory
+    Man {
+        /// Where to write them
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileArgs {
+    /// Directory with custom profiles, as profile_dir in the plugin's configuration
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) profile_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: ProfileCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// List all profiles
+    List,
+    /// Show what a profile is and takes
+    Show(ShowArgs),
+    /// Check profile files; exit code 1 if one cannot be used
+    Check {
+        /// The files, JSON or (.toml) TOML. They may build on each other
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Explain why a profile allows something, or does not
+    Why(WhyArgs),
+    /// Compare what two profiles allow
+    Diff {
+        /// The first profile
+        a: String,
+        /// The second profile
+        b: String,
+    },
+    /// Print the JSON Schema of profile files
+    Schema,
+    /// Print the reference of the profile language as Markdown
+    Reference,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The profile
+    pub(crate) name: String,
+    /// List every grant and denial, and where each is stated
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) resolved: bool,
+    /// Print the launch plan that the profile is compiled to
+    #[arg(long)]
+    pub(crate) plan: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The profile
+    pub(crate) name: String,
+    /// What the program does: read, list, exec, write, truncate, create, mkdir, delete, rmdir, rename, symlink,
+    /// mkfifo, socket or ioctl with --path; connect or bind with --port
+    #[arg(long, value_name = "OPERATION")]
+    pub(crate) op: String,
+    /// The path, absolute or below ~
+    #[arg(long, required_unless_present = "port", conflicts_with = "port")]
+    pub(crate) path: Option<String>,
+    /// The TCP port
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// HOME of the container
+    #[arg(long, default_value = "/root", value_name = "DIR")]
+    pub(crate) home: String,
+    /// Working directory of the container
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// TMPDIR of the container
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tmpdir: Option<String>,
+    /// User ID of the container
+    #[arg(long, value_name = "UID")]
+    pub(crate) uid: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
