@@ -78,6 +78,9 @@ pub(crate) struct ShowArgs {
     /// Print the launch plan that the profile is compiled to
     #[arg(long)]
     pub(crate) plan: bool,
+    /// With the seccomp filter of a node whose seccomp_profile is this: runtime-default or restricted
+    #[arg(long, requires = "plan", value_name = "FILTER")]
+    pub(crate) seccomp: Option<kubefence_profile::SeccompProfile>,
 }
 
 #[derive(Debug, Args)]

@@ -186,6 +186,16 @@ fn the_plan_that_is_shown_is_one_that_the_launcher_reads() {
     let plan = stdout(&["profile", "show", "default", "--plan"]);
     let plan = kubefence_profile::LaunchPlan::decode(plan.as_bytes()).unwrap();
     assert_eq!(plan.profile.as_str(), "default");
+    let filtered = stdout(&[
+        "profile",
+        "show",
+        "default",
+        "--plan",
+        "--seccomp",
+        "restricted",
+    ]);
+    let filtered = kubefence_profile::LaunchPlan::decode(filtered.as_bytes()).unwrap();
+    assert_eq!((plan.seccomp.len(), filtered.seccomp.len()), (0, 1));
     let output = kubefence(&["profile", "show", "python-dev", "--plan"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(

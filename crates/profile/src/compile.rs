@@ -1,9 +1,10 @@
 //! Compilation: a resolved profile becomes a launch plan.
 
 use kubefence_launch_plan::{
-    Abi, FORMAT, FsRight, FsRights, Handled, InvalidPlan, LAUNCHER, LaunchPlan, MOUNT_POINT,
-    NetRight, PLANS_DIR, PROFILES_DIR, PathRule, Place, PortRule, Scope, judge,
+    Abi, Arch, FORMAT, FsRight, FsRights, Handled, InvalidPlan, LAUNCHER, LaunchPlan, MOUNT_POINT,
+    NetRight, PLANS_DIR, PROFILES_DIR, PathRule, Place, PortRule, Scope, SeccompFilter, judge,
 };
+use kubefence_seccomp::{NetworkRules, Profile as SeccompProfile, network_filter, runtime_filter};
 
 use crate::document::Location;
 use crate::resolve::{Grant, ResolvedProfile};
@@ -11,8 +12,23 @@ use crate::source::OnMissing;
 use crate::{Access, document::Located};
 
 /// What the node adds to every profile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CompileOptions {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileOptions {
+    /// The additional seccomp filter of every container; `None` means that only the pod's own counts.
+    pub seccomp: Option<SeccompProfile>,
+    /// The architecture that containers run on; `None` where seccomp filters cannot be compiled for it.
+    pub arch: Option<Arch>,
+}
+
+impl Default for CompileOptions {
+    /// No additional filter, and the architecture that this program was built for.
+    fn default() -> Self {
+        Self {
+            seccomp: None,
+            arch: Arch::own(),
+        }
+    }
+}
 
 /// Why a profile cannot be enforced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +46,22 @@ pub enum CompileError {
         /// Why not, and what to do.
         reason: &'static str,
     },
+    /// It needs a seccomp filter, and there is none for the architecture.
+    #[error(
+        "profile {profile:?} needs a seccomp filter, which exists for x86_64 and aarch64 only: choose one that restricts no ports, and leave seccomp_profile empty"
+    )]
+    NoSeccomp {
+        /// The profile.
+        profile: String,
+    },
+    /// A seccomp filter cannot be compiled.
+    #[error("profile {profile:?}: the seccomp filter cannot be compiled: {reason}")]
+    Seccomp {
+        /// The profile.
+        profile: String,
+        /// Why.
+        reason: String,
+    },
     /// The plan would contradict itself.
     #[error("profile {profile:?} gives no valid plan")]
     Invalid {
@@ -43,7 +75,7 @@ pub enum CompileError {
 
 impl ResolvedProfile {
     /// The plan that enforces this profile. The same profile and options always yield the same plan.
-    pub fn compile(&self, _options: &CompileOptions) -> Result<LaunchPlan, CompileError> {
+    pub fn compile(&self, options: &CompileOptions) -> Result<LaunchPlan, CompileError> {
         if let Some(missing) = self.unenforceable.first() {
             return Err(CompileError::Unenforceable {
                 profile: self.name.to_string(),
@@ -67,7 +99,7 @@ impl ResolvedProfile {
             ports: self.ports(),
             deny: self.deny(),
             volumes: self.volumes,
-            seccomp: Vec::new(),
+            seccomp: self.seccomp(options)?,
         };
         plan.validate().map_err(|source| CompileError::Invalid {
             profile: self.name.to_string(),
@@ -116,6 +148,34 @@ impl ResolvedProfile {
             OnMissing::Refuse => self.landlock.min_abi.max(needed),
             OnMissing::Report => self.landlock.min_abi,
         }
+    }
+
+    /// The node's filter, and the one that closes the ways round Landlock's TCP rules.
+    fn seccomp(&self, options: &CompileOptions) -> Result<Vec<SeccompFilter>, CompileError> {
+        let profile = || self.name.to_string();
+        let failed = |error: kubefence_seccomp::CompileError| CompileError::Seccomp {
+            profile: profile(),
+            reason: error.to_string(),
+        };
+        let restricts_ports = self.network.connect.is_some() || self.network.listen.is_some();
+        let network = match self.network.block {
+            true => Some(NetworkRules::Block),
+            false => restricts_ports.then_some(NetworkRules::TcpPorts),
+        };
+        let mut filters = Vec::new();
+        if options.seccomp.is_none() && network.is_none() {
+            return Ok(filters);
+        }
+        let arch = options
+            .arch
+            .ok_or_else(|| CompileError::NoSeccomp { profile: profile() })?;
+        if let Some(seccomp) = options.seccomp {
+            filters.push(runtime_filter(seccomp, arch).map_err(failed)?);
+        }
+        if let Some(network) = network {
+            filters.push(network_filter(network, arch).map_err(failed)?);
+        }
+        Ok(filters)
     }
 
     fn ports(&self) -> Vec<PortRule> {

@@ -42,9 +42,10 @@ pub use explain::{
 pub use groups::{Group, Groups};
 pub use keys::{Effect, KEYS, Key, Kind};
 pub use kubefence_launch_plan::{
-    Abi, EncodedPlan, FsRight, FsRights, InvalidProfileName, LAUNCHER, LaunchPlan, MOUNT_POINT,
-    PLANS_DIR, PROFILES_DIR, Place, PlanDigest, ProfileName, Variable, Volumes,
+    Abi, Arch, EncodedPlan, FsRight, FsRights, InvalidProfileName, LAUNCHER, LaunchPlan,
+    MOUNT_POINT, PLANS_DIR, PROFILES_DIR, Place, PlanDigest, ProfileName, Variable, Volumes,
 };
+pub use kubefence_seccomp::Profile as SeccompProfile;
 pub use reader::{Reading, read_profile};
 pub use reference::reference;
 pub use resolve::{Denial, Dropped, Grant, Landlock, Network, ResolvedProfile, Unenforceable};

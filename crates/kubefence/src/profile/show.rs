@@ -13,7 +13,11 @@ use crate::profile::load;
 pub(crate) fn run(catalog: &Catalog, args: &ShowArgs, json: bool) -> anyhow::Result<ExitCode> {
     let profile = load::profile(catalog, &args.name)?;
     if args.plan {
-        let plan = profile.compile(&CompileOptions::default())?;
+        let options = CompileOptions {
+            seccomp: args.seccomp,
+            ..CompileOptions::default()
+        };
+        let plan = profile.compile(&options)?;
         print::json(&plan)?;
     } else if json {
         print::json(&Shown::of(profile))?;

@@ -1,6 +1,8 @@
-use kubefence_launch_plan::{Create, FsRight, LaunchPlan, NetRight, ProfileName, Scope, Volumes};
+use kubefence_launch_plan::{
+    Arch, Create, FsRight, LaunchPlan, NetRight, ProfileName, Scope, Volumes,
+};
 
-use crate::{Catalog, CompileOptions, read_profile};
+use crate::{Catalog, CompileOptions, SeccompProfile, read_profile};
 
 fn default_plan() -> LaunchPlan {
     built_in("default")
@@ -179,5 +181,36 @@ fn strict_has_neither_network_nor_home() {
             "{place}"
         );
         assert!(!place.starts_with("/home"), "{place}");
+    }
+}
+
+#[test]
+fn seccomp_filters_come_with_the_node_or_with_ports() {
+    assert!(plan("{}").seccomp.is_empty());
+    let listen = plan(r#"{ "network": { "listen_port": [80] } }"#).seccomp;
+    let connect = plan(r#"{ "network": { "connect_port": [443] } }"#).seccomp;
+    let blocked = plan(r#"{ "network": { "block": true } }"#).seccomp;
+    assert_eq!((listen.len(), &listen), (1, &connect));
+    assert_ne!(
+        connect, blocked,
+        "UDP stays open where only ports are restricted"
+    );
+
+    let name = ProfileName::parse("default").unwrap();
+    let catalog = Catalog::built_in().unwrap();
+    let profile = catalog.get(&name).unwrap();
+    for seccomp in SeccompProfile::ALL {
+        let on = |arch| CompileOptions {
+            seccomp: Some(seccomp),
+            arch,
+        };
+        let x86_64 = profile.compile(&on(Some(Arch::X86_64))).unwrap();
+        let aarch64 = profile.compile(&on(Some(Arch::Aarch64))).unwrap();
+        assert_ne!(x86_64.seccomp[0].program, aarch64.seccomp[0].program);
+        let error = profile.compile(&on(None)).unwrap_err().to_string();
+        assert!(
+            error.contains("exists for x86_64 and aarch64 only"),
+            "{error}"
+        );
     }
 }
