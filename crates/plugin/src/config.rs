@@ -1,11 +1,15 @@
 //! Configuration: a TOML file, read once at start-up into typed values.
 
-use std::collections::BTreeSet;
+mod allowed;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use kubefence_injection::LauncherDir;
-use kubefence_profile::ProfileName;
+use kubefence_profile::{CatalogError, ProfileName, SeccompProfile};
 use serde::Deserialize;
+
+pub use self::allowed::AllowedProfiles;
 
 /// Exit code for a configuration that cannot be used (sysexits.h).
 pub const EX_CONFIG: u8 = 78;
@@ -18,8 +22,14 @@ pub const DEFAULT_PATH: &str = "/etc/nri/conf.d/10-nono-nri.toml";
 pub struct Config {
     /// Handlers whose containers are sandboxed. Never empty.
     pub runtime_classes: BTreeSet<String>,
-    /// Profile of pods that do not name one.
+    /// Profile of pods that do not name one. Allowed for every handler.
     pub default_profile: ProfileName,
+    /// The profiles that pods can choose.
+    pub allowed_profiles: AllowedProfiles,
+    /// Directory with the operator's own profiles.
+    pub profile_dir: Option<PathBuf>,
+    /// The seccomp filter that is added to every profile.
+    pub seccomp_profile: Option<SeccompProfile>,
     /// Host directory with the launcher.
     pub launcher_dir: LauncherDir,
     /// What the launcher is.
@@ -68,12 +78,15 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// The key.
-        key: &'static str,
+        key: String,
         /// Its value, as TOML.
         value: String,
         /// What would be right.
         allowed: String,
     },
+    /// Not the configuration's fault: what it refers to cannot be read.
+    #[error("the built-in profiles are damaged")]
+    BuiltIn(#[from] CatalogError),
 }
 
 #[derive(Deserialize)]
@@ -81,6 +94,9 @@ pub enum ConfigError {
 struct RawConfig {
     runtime_classes: Vec<String>,
     default_profile: String,
+    allowed_profiles: BTreeMap<String, Vec<String>>,
+    profile_dir: String,
+    seccomp_profile: String,
     nono_bin_path: String,
     launcher: LauncherKind,
     socket_path: String,
@@ -92,6 +108,9 @@ impl Default for RawConfig {
         Self {
             runtime_classes: vec!["nono-runc".to_owned()],
             default_profile: "default".to_owned(),
+            allowed_profiles: BTreeMap::new(),
+            profile_dir: String::new(),
+            seccomp_profile: String::new(),
             nono_bin_path: "/opt/nono-nri/nono".to_owned(),
             launcher: LauncherKind::default(),
             socket_path: String::new(),
@@ -135,32 +154,73 @@ impl Config {
 
 impl RawConfig {
     fn check(self, path: &Path) -> Result<Config, ConfigError> {
-        let bad =
-            |key, value: &str, allowed: String| bad_value(path, key, format!("{value:?}"), allowed);
-        let absolute = |key, value: &str| match value.strip_prefix('/') {
+        let bad = |key: &str, value: &str, allowed: String| {
+            bad_value(path, key, format!("{value:?}"), allowed)
+        };
+        let absolute = |key: &str, value: &str| match value.strip_prefix('/') {
             Some(_) => Ok(PathBuf::from(value)),
             None => Err(bad(key, value, "must be an absolute path".to_owned())),
         };
+        let unless_empty = |key: &str, value: &str| match value {
+            "" => Ok(None),
+            value => absolute(key, value).map(Some),
+        };
         check_handlers(path, &self.runtime_classes)?;
+        self.check_launcher(path)?;
         let default_profile = ProfileName::parse(&self.default_profile)
             .map_err(|e| bad("default_profile", &self.default_profile, e.to_string()))?;
-        let launcher_dir =
-            LauncherDir::of_launcher(Path::new(&self.nono_bin_path)).map_err(|e| {
-                let allowed = format!("{e}; expected something like \"/opt/nono-nri/nono\"");
-                bad("nono_bin_path", &self.nono_bin_path, allowed)
-            })?;
-        let socket_path = match self.socket_path.as_str() {
+        let launcher_dir = self.launcher_dir(path)?;
+        let seccomp_profile = match self.seccomp_profile.as_str() {
             "" => None,
-            socket => Some(absolute("socket_path", socket)?),
+            name => Some(
+                name.parse::<SeccompProfile>()
+                    .map_err(|e| bad("seccomp_profile", name, e.to_string()))?,
+            ),
         };
-        Ok(Config {
+        let config = Config {
+            profile_dir: unless_empty("profile_dir", &self.profile_dir)?,
+            socket_path: unless_empty("socket_path", &self.socket_path)?,
+            state_dir: absolute("state_dir", &self.state_dir)?,
+            allowed_profiles: AllowedProfiles::parse(path, self.allowed_profiles)?,
             runtime_classes: self.runtime_classes.into_iter().collect(),
             default_profile,
+            seccomp_profile,
             launcher_dir,
             launcher: self.launcher,
-            socket_path,
-            state_dir: absolute("state_dir", &self.state_dir)?,
+        };
+        allowed::check(path, &config)?;
+        Ok(config)
+    }
+
+    fn launcher_dir(&self, path: &Path) -> Result<LauncherDir, ConfigError> {
+        LauncherDir::of_launcher(Path::new(&self.nono_bin_path)).map_err(|e| {
+            let allowed = format!("{e}; expected something like \"/opt/nono-nri/nono\"");
+            let value = format!("{:?}", self.nono_bin_path);
+            bad_value(path, "nono_bin_path", value, allowed)
         })
+    }
+
+    /// Upstream nono finds profiles by itself, and gets no plan to which something could be added.
+    fn check_launcher(&self, path: &Path) -> Result<(), ConfigError> {
+        if self.launcher != LauncherKind::Upstream {
+            return Ok(());
+        }
+        let unused = [
+            ("profile_dir", &self.profile_dir),
+            ("seccomp_profile", &self.seccomp_profile),
+        ];
+        match unused.into_iter().find(|(_, value)| !value.is_empty()) {
+            None => Ok(()),
+            Some((key, value)) => {
+                let allowed = "must stay empty with launcher = \"upstream\", which does not use it";
+                Err(bad_value(
+                    path,
+                    key,
+                    format!("{value:?}"),
+                    allowed.to_owned(),
+                ))
+            }
+        }
     }
 }
 
@@ -184,10 +244,10 @@ fn check_handlers(path: &Path, handlers: &[String]) -> Result<(), ConfigError> {
     }
 }
 
-fn bad_value(path: &Path, key: &'static str, value: String, allowed: String) -> ConfigError {
+fn bad_value(path: &Path, key: &str, value: String, allowed: String) -> ConfigError {
     ConfigError::Value {
         path: path.to_owned(),
-        key,
+        key: key.to_owned(),
         value,
         allowed,
     }

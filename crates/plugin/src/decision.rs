@@ -1,12 +1,13 @@
 //! The decision about one container: leave it alone, sandbox it, or refuse it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kubefence_injection::{ProfileChoice, choose_profile};
-use kubefence_profile::{PlanDigest, ProfileName};
+use kubefence_profile::{PlanDigest, ProfileName, Provenance};
 use nri_plugin::api::{Container, PodSandbox};
 
-use crate::config::Config;
+use crate::config::{AllowedProfiles, Config};
 
 /// The sandbox that a container gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +24,34 @@ pub struct Sandbox {
 pub enum Refused {
     /// It asks for a profile that is not there.
     #[error(
-        "profile {profile:?} does not exist (profiles: {known}): correct the pod's nono.sh annotation or default_profile"
+        "profile {profile:?} does not exist ({choice}): correct the pod's nono.sh annotation or default_profile",
+        profile = .profile.as_str()
     )]
     UnknownProfile {
         /// The profile it asks for.
-        profile: String,
-        /// The profiles there are.
-        known: String,
+        profile: ProfileName,
+        /// What it could ask for.
+        choice: Choice,
+    },
+    /// It asks for a profile that is not for pods of its handler.
+    #[error(
+        "profile {profile:?} is not allowed ({choice}): correct the pod's nono.sh annotation, or have the node's \
+         operator add the profile to allowed_profiles",
+        profile = .profile.as_str()
+    )]
+    NotAllowed {
+        /// The profile it asks for.
+        profile: ProfileName,
+        /// What it could ask for.
+        choice: Choice,
+    },
+    /// It asks for a profile that cannot be enforced here.
+    #[error("{reason} ({choice})")]
+    Unusable {
+        /// Why, and what to do; names the profile.
+        reason: String,
+        /// What it could ask for.
+        choice: Choice,
     },
     /// Its processes come from a checkpoint.
     #[error(
@@ -38,13 +60,51 @@ pub enum Refused {
     Restored,
 }
 
+/// The profiles that pods of a handler can choose. Printed as `profiles for handler "nono-runc": default, strict`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("profiles for handler {handler:?}: {}", list(.profiles))]
+pub struct Choice {
+    /// The handler.
+    pub handler: String,
+    /// The profiles.
+    pub profiles: Vec<ProfileName>,
+}
+
+fn list(profiles: &[ProfileName]) -> String {
+    let names: Vec<&str> = profiles.iter().map(ProfileName::as_str).collect();
+    match names[..] {
+        [] => "none".to_owned(),
+        _ => names.join(", "),
+    }
+}
+
 /// The profiles that containers can be given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Profiles {
-    /// These, with their plans.
-    Known(BTreeMap<ProfileName, PlanDigest>),
+    /// These. Shared, because every event takes a copy.
+    Known(Arc<BTreeMap<ProfileName, Offer>>),
     /// Whatever the launcher knows.
     LauncherDecides,
+}
+
+/// A profile that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Where it comes from.
+    pub provenance: Provenance,
+    /// Its plan, or why it cannot be used here.
+    pub plan: Result<PlanDigest, String>,
+}
+
+/// What decides about a container.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Its pod's runtime handler.
+    pub handler: &'a str,
+    /// The profile it asks for.
+    pub profile: &'a ProfileName,
+    /// The container.
+    pub container: &'a Container,
 }
 
 /// Annotations that containerd gives a container which it restores from a checkpoint. Such a container
@@ -63,112 +123,81 @@ pub fn profile_choice(
         .then(|| choose_profile(&pod.annotations, &container.name, &config.default_profile))
 }
 
-/// Decides about a container that asks for `profile`. Pure: the same input always gives the same answer.
+/// Decides about a container. Pure: the same input always gives the same answer.
+///
+/// All of its events are judged alike. So a container that was created under a profile which is gone, or cannot
+/// be used any more, when it is to be started is refused then: its launcher would find no plan.
 pub fn decide(
     profiles: &Profiles,
-    profile: &ProfileName,
-    container: &Container,
+    allowed: &AllowedProfiles,
+    request: &Request<'_>,
 ) -> Result<Sandbox, Refused> {
-    if RESTORED
-        .iter()
-        .any(|key| container.annotations.contains_key(*key))
-    {
+    let annotations = &request.container.annotations;
+    if RESTORED.iter().any(|key| annotations.contains_key(*key)) {
         return Err(Refused::Restored);
     }
     let plan = match profiles {
-        Profiles::LauncherDecides => None,
-        Profiles::Known(known) => Some(known.get(profile).cloned().ok_or_else(|| {
-            let names: Vec<&str> = known.keys().map(ProfileName::as_str).collect();
-            Refused::UnknownProfile {
-                profile: profile.to_string(),
-                known: names.join(", "),
-            }
-        })?),
+        Profiles::LauncherDecides => passed_on(allowed, request)?,
+        Profiles::Known(known) => Some(known_plan(known, allowed, request)?),
     };
     Ok(Sandbox {
-        profile: profile.clone(),
+        profile: request.profile.clone(),
         plan,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use kubefence_profile::CompileOptions;
-
-    use super::*;
-
-    fn choice(handler: &str) -> Option<ProfileChoice> {
-        let config = Config::parse(Path::new("c"), "").unwrap();
-        let pod = PodSandbox {
-            runtime_handler: handler.to_owned(),
-            ..Default::default()
-        };
-        profile_choice(&config, &pod, &Container::default())
-    }
-
-    fn decide_for(profiles: &Profiles, profile: &str) -> Result<Sandbox, Refused> {
-        decide(
-            profiles,
-            &ProfileName::parse(profile).unwrap(),
-            &Container::default(),
-        )
-    }
-
-    fn known() -> Profiles {
-        let catalog = kubefence_profile::Catalog::built_in().unwrap();
-        let plans = catalog.iter().filter_map(|p| {
-            Some((
-                p.name.clone(),
-                p.compile(&CompileOptions::default())
-                    .ok()?
-                    .encode()
-                    .unwrap()
-                    .digest,
-            ))
-        });
-        Profiles::Known(plans.collect())
-    }
-
-    #[test]
-    fn only_configured_handlers_are_touched() {
-        for handler in ["", "runc", "nono-runc2", "NONO-RUNC"] {
-            assert_eq!(choice(handler), None, "{handler:?}");
-        }
-        assert_eq!(choice("nono-runc").unwrap().profile.as_str(), "default");
-    }
-
-    #[test]
-    fn an_unknown_profile_is_refused_by_name() {
-        let message = decide_for(&known(), "python-dev").unwrap_err().to_string();
-        assert!(
-            message.contains("\"python-dev\"") && message.contains("profiles: default"),
-            "{message}"
-        );
-        assert!(decide_for(&known(), "default").unwrap().plan.is_some());
-    }
-
-    #[test]
-    fn upstream_nono_judges_names_itself() {
-        let sandbox = decide_for(&Profiles::LauncherDecides, "claude-code").unwrap();
-        assert_eq!(
-            (sandbox.profile.as_str(), sandbox.plan),
-            ("claude-code", None)
-        );
-    }
-
-    #[test]
-    fn what_is_restored_from_a_checkpoint_is_refused() {
-        for key in RESTORED {
-            let mut container = Container::default();
-            container.annotations.insert(key.to_owned(), "x".to_owned());
-            let profile = ProfileName::parse("default").unwrap();
-            assert_eq!(
-                decide(&known(), &profile, &container),
-                Err(Refused::Restored),
-                "{key}"
-            );
-        }
+/// For a launcher that finds profiles by itself: only what the operator lists can be judged.
+fn passed_on(
+    allowed: &AllowedProfiles,
+    request: &Request<'_>,
+) -> Result<Option<PlanDigest>, Refused> {
+    match allowed.listed(request.handler) {
+        Some(listed) if !listed.contains(request.profile) => Err(Refused::NotAllowed {
+            profile: request.profile.clone(),
+            choice: Choice {
+                handler: request.handler.to_owned(),
+                profiles: listed.iter().cloned().collect(),
+            },
+        }),
+        _ => Ok(None),
     }
 }
+
+fn known_plan(
+    known: &BTreeMap<ProfileName, Offer>,
+    allowed: &AllowedProfiles,
+    request: &Request<'_>,
+) -> Result<PlanDigest, Refused> {
+    let Request {
+        handler, profile, ..
+    } = *request;
+    let allows = |name: &ProfileName, offer: &Offer| {
+        allowed.allows(handler, name, offer.provenance == Provenance::BuiltIn)
+    };
+    let choice = || {
+        let usable = known
+            .iter()
+            .filter(|(name, offer)| allows(name, offer) && offer.plan.is_ok());
+        Choice {
+            handler: handler.to_owned(),
+            profiles: usable.map(|(name, _)| name.clone()).collect(),
+        }
+    };
+    match known.get(profile) {
+        None => Err(Refused::UnknownProfile {
+            profile: profile.clone(),
+            choice: choice(),
+        }),
+        Some(offer) if !allows(profile, offer) => Err(Refused::NotAllowed {
+            profile: profile.clone(),
+            choice: choice(),
+        }),
+        Some(offer) => offer.plan.clone().map_err(|reason| Refused::Unusable {
+            reason,
+            choice: choice(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use nri_plugin::{Adjustment, CallContext, EventSet, Handler, HandlerError, Runti
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::decision::{Sandbox, decide, profile_choice};
+use crate::decision::{Request, Sandbox, decide, profile_choice};
 use crate::readiness::Readiness;
 use crate::recorder::Recorder;
 use crate::report::Subject;
@@ -59,10 +59,15 @@ impl Sandboxer {
         let Some(choice) = &subject.choice else {
             return Ok(None);
         };
+        let request = Request {
+            handler: &subject.pod.runtime_handler,
+            profile: &choice.profile,
+            container: subject.container,
+        };
         self.readiness
             .profiles()
             .context("this node is not ready to sandbox")
-            .and_then(|profiles| Ok(decide(&profiles, &choice.profile, subject.container)?))
+            .and_then(|profiles| Ok(decide(&profiles, &self.config.allowed_profiles, &request)?))
             .map(Some)
             .map_err(|error| subject.refused(&error))
     }

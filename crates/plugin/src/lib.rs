@@ -14,13 +14,19 @@
 
 pub mod cli;
 pub mod config;
+pub mod counters;
+pub mod custom_profiles;
 pub mod decision;
+pub mod findings;
 pub mod handler;
 pub mod kernel;
 pub mod logging;
 pub mod plans;
+pub mod profile_dir;
+pub mod profile_set;
 pub mod readiness;
 pub mod recorder;
+pub mod reload;
 mod report;
 pub mod run;
 pub mod state;

@@ -1,4 +1,4 @@
-//! Publishing plans: every profile compiled into the directory that containers mount.
+//! Publishing plans into the directory that containers mount.
 //!
 //! ```text
 //! plans/<sha256>.json           content-addressed, never changed once written
@@ -6,31 +6,21 @@
 //! ```
 //!
 //! Files and links are put in place by rename, so a launcher that starts meanwhile sees the old plan
-//! or the new one. Old plans stay: containers may still refer to them.
+//! or the new one. Old plans stay: containers may still refer to them. The link of a profile that is gone goes,
+//! and then the launcher refuses its name.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use kubefence_profile::{
-    Catalog, CompileOptions, EncodedPlan, PLANS_DIR, PROFILES_DIR, PlanDigest, ProfileName,
-};
+use kubefence_profile::{EncodedPlan, PLANS_DIR, PROFILES_DIR, ProfileName};
 
 /// Why plans could not be published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// A profile contradicts itself.
-    #[error("profile {profile} does not compile")]
-    Compile {
-        /// The profile.
-        profile: ProfileName,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
     /// The directory cannot be written.
     #[error("cannot write {path}: make the directory of nono_bin_path writable for the plugin")]
     Write {
@@ -42,32 +32,56 @@ pub enum PublishError {
     },
 }
 
-/// Compiles all of `catalog` into `dir` and returns each profile's plan.
-pub fn publish(
-    catalog: &Catalog,
+/// Publishes `plans` in `dir`, each under its profile's name.
+///
+/// # Errors
+///
+/// Fails where `dir` cannot be written; what was published until then stays.
+pub fn publish<'a>(
+    plans: impl IntoIterator<Item = (&'a ProfileName, &'a EncodedPlan)>,
     dir: &Path,
-) -> Result<BTreeMap<ProfileName, PlanDigest>, PublishError> {
-    let (plans, profiles) = (dir.join(PLANS_DIR), dir.join(PROFILES_DIR));
-    for directory in [&plans, &profiles] {
+) -> Result<(), PublishError> {
+    let (files, profiles) = (dir.join(PLANS_DIR), dir.join(PROFILES_DIR));
+    for directory in [&files, &profiles] {
         create_dir(directory).map_err(write_error(directory))?;
     }
-    let mut published = BTreeMap::new();
-    for profile in catalog.iter() {
-        let Ok(plan) = profile.compile(&CompileOptions::default()) else {
-            continue;
-        };
-        let plan = plan.encode().map_err(|e| PublishError::Compile {
-            profile: profile.name.clone(),
-            source: e.into(),
-        })?;
-        let file = plans.join(format!("{}.json", plan.digest));
-        write_plan(&plans, &file, &plan).map_err(write_error(&file))?;
-        let link = profiles.join(format!("{}.json", profile.name));
+    for (name, plan) in plans {
+        let file = files.join(format!("{}.json", plan.digest));
+        write_plan(&files, &file, plan).map_err(write_error(&file))?;
+        let link = profiles.join(format!("{name}.json"));
         let target = format!("../{PLANS_DIR}/{}.json", plan.digest);
         point(&link, &target).map_err(write_error(&link))?;
-        published.insert(profile.name.clone(), plan.digest);
     }
-    Ok(published)
+    Ok(())
+}
+
+/// Removes the links of all profiles but those of `keep`. Touches nothing that is no such link.
+///
+/// # Errors
+///
+/// Fails where `dir` cannot be read or written.
+pub fn prune(keep: &BTreeSet<&ProfileName>, dir: &Path) -> Result<(), PublishError> {
+    let profiles = dir.join(PROFILES_DIR);
+    for link in stale_links(keep, &profiles).map_err(write_error(&profiles))? {
+        fs::remove_file(&link).map_err(write_error(&link))?;
+    }
+    Ok(())
+}
+
+fn stale_links(keep: &BTreeSet<&ProfileName>, profiles: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut stale = Vec::new();
+    for entry in fs::read_dir(profiles)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+        let Some(name) = name.and_then(|name| ProfileName::parse(name).ok()) else {
+            continue;
+        };
+        if entry.file_type()?.is_symlink() && !keep.contains(&name) {
+            stale.push(entry.path());
+        }
+    }
+    Ok(stale)
 }
 
 fn write_error(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
@@ -123,81 +137,4 @@ fn point(link: &Path, target: &str) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn publish_into(dir: &Path) -> BTreeMap<ProfileName, PlanDigest> {
-        publish(&Catalog::built_in().unwrap(), dir).unwrap()
-    }
-
-    #[test]
-    fn a_profile_name_leads_to_its_plan() {
-        let dir = tempfile::tempdir().unwrap();
-        let published = publish_into(dir.path());
-        for (name, digest) in published {
-            let link = dir.path().join(format!("profiles/{name}.json"));
-            assert_eq!(
-                fs::read_link(&link).unwrap(),
-                Path::new(&format!("../plans/{digest}.json"))
-            );
-            let plan = kubefence_profile::LaunchPlan::decode(&fs::read(&link).unwrap()).unwrap();
-            assert_eq!(plan.profile, name);
-            assert_eq!(
-                fs::metadata(&link).unwrap().permissions().mode() & 0o777,
-                0o644
-            );
-        }
-        let leftovers = fs::read_dir(dir.path().join("plans")).unwrap().count();
-        assert_eq!(leftovers, Catalog::built_in().unwrap().iter().count());
-    }
-
-    #[test]
-    fn publishing_repairs_and_is_idempotent() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = publish_into(dir.path());
-        let link = dir.path().join("profiles/default.json");
-        let intact = fs::read(&link).unwrap();
-        fs::write(
-            dir.path()
-                .join("profiles")
-                .join(fs::read_link(&link).unwrap()),
-            "{ trunc",
-        )
-        .unwrap();
-        assert_eq!(publish_into(dir.path()), first);
-        assert_eq!(
-            fs::read(&link).unwrap(),
-            intact,
-            "a damaged plan was not written again"
-        );
-        fs::set_permissions(&link, Permissions::from_mode(0o600)).unwrap();
-        fs::write(dir.path().join("plans/.left-behind"), "").unwrap();
-        publish_into(dir.path());
-        assert_eq!(
-            fs::metadata(&link).unwrap().permissions().mode() & 0o777,
-            0o644
-        );
-        assert!(!dir.path().join("plans/.left-behind").exists());
-        fs::remove_file(&link).unwrap();
-        symlink("../../etc/passwd", &link).unwrap();
-        assert_eq!(publish_into(dir.path()), first);
-        assert_eq!(
-            fs::read(&link).unwrap(),
-            intact,
-            "a redirected profile was not put right"
-        );
-    }
-
-    #[test]
-    fn an_unusable_directory_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("plans"), "a file").unwrap();
-        let error = publish(&Catalog::built_in().unwrap(), dir.path()).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("plans: make the directory of nono_bin_path writable"),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -3,41 +3,81 @@
 //! While it cannot, the plugin stays registered and refuses the containers of its handlers: a
 //! plugin that is absent would let the runtime start them bare.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use kubefence_profile::Catalog;
+use kubefence_profile::{Abi, Catalog, Provenance};
 
 use crate::config::{Config, LauncherKind};
-use crate::decision::Profiles;
+use crate::decision::{Offer, Profiles};
+use crate::findings::Reported;
 use crate::plans;
+use crate::profile_set::{ProfileSet, compile_options};
 
-/// Longest wait for a check that somebody else makes. Publishing plans takes milliseconds; a disk that is
-/// stuck must not take the handlers' threads one by one.
+/// Longest wait for what somebody else does. Reading profiles and publishing plans takes milliseconds; a disk that
+/// is stuck must not take the handlers' threads one by one.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Asks the kernel for its Landlock ABI; 0 means none.
-pub type AbiProbe = fn() -> u32;
+pub type AbiProbe = fn() -> Abi;
 
 /// What is checked before containers can be sandboxed.
 #[derive(Debug)]
 pub struct Readiness {
     config: Config,
-    catalog: Catalog,
     abi: AbiProbe,
-    profiles: Mutex<Option<Profiles>>,
+    /// Held for moments only.
+    state: Mutex<State>,
+    /// Told when the operator's profiles were looked for.
+    looked: Condvar,
+    /// Held by who publishes, however long the disk takes.
+    publisher: Mutex<Reported>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What is to be published.
+    wanted: Arc<ProfileSet>,
+    /// Whether the operator's profiles are in it.
+    custom: Custom,
+    /// What was published last, and what containers are given of it.
+    published: Option<(Arc<ProfileSet>, Profiles)>,
+}
+
+/// What is known of the operator's profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Custom {
+    /// Nothing yet.
+    Awaited,
+    /// They could not be listed. What earlier runs published of them stays.
+    Unreadable,
+    /// All there is.
+    Listed,
 }
 
 impl Readiness {
-    /// Nothing is checked yet.
+    /// Nothing is checked yet. If there is a directory of profiles, whoever reads it is to say so by
+    /// [`Self::offer`] or [`Self::without_custom`].
     pub fn new(config: Config, catalog: Catalog, abi: AbiProbe) -> Self {
+        let custom = match config.profile_dir {
+            Some(_) => Custom::Awaited,
+            None => Custom::Listed,
+        };
+        let state = State {
+            wanted: Arc::new(ProfileSet::from(&catalog)),
+            custom,
+            published: None,
+        };
         Self {
             config,
-            catalog,
             abi,
-            profiles: Mutex::new(None),
+            state: Mutex::new(state),
+            looked: Condvar::new(),
+            publisher: Mutex::default(),
         }
     }
 
@@ -46,20 +86,90 @@ impl Readiness {
     /// What was missing is looked for again at every call, so a node becomes ready without a
     /// restart; what was found is not checked again.
     pub fn profiles(&self) -> anyhow::Result<Profiles> {
-        let mut profiles = self.lock()?;
-        if let Some(profiles) = &*profiles {
-            return Ok(profiles.clone());
+        let start = Instant::now();
+        if let Some(profiles) = self.published() {
+            return Ok(profiles);
         }
-        let checked = self.check()?;
-        *profiles = Some(checked.clone());
-        Ok(checked)
+        self.await_custom();
+        let mut reported = self.publisher(start)?;
+        match self.published() {
+            Some(profiles) => Ok(profiles),
+            None => self.publish_wanted(&mut reported),
+        }
     }
 
-    fn lock(&self) -> anyhow::Result<MutexGuard<'_, Option<Profiles>>> {
-        let start = Instant::now();
+    /// Whether there are profiles that containers can be given.
+    pub fn is_ready(&self) -> bool {
+        self.published().is_some()
+    }
+
+    /// Makes `profiles` those that are to be published, and what is not among them be taken away.
+    pub fn offer(&self, profiles: ProfileSet) {
+        let mut state = self.state();
+        state.wanted = Arc::new(profiles);
+        state.custom = Custom::Listed;
+        self.looked.notify_all();
+    }
+
+    /// Says that the operator's profiles cannot be listed: nobody need wait for them.
+    pub fn without_custom(&self) {
+        let mut state = self.state();
+        if state.custom == Custom::Awaited {
+            state.custom = Custom::Unreadable;
+        }
+        self.looked.notify_all();
+    }
+
+    /// Publishes what was offered last, unless it is published already. Until that is done, containers are
+    /// given what was published before, and afterwards all of the new at once.
+    ///
+    /// # Errors
+    ///
+    /// Fails if this node cannot sandbox, or if plans cannot be written.
+    pub fn publish(&self) -> anyhow::Result<Profiles> {
+        let mut reported = self
+            .publisher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let current = {
+            let state = self.state();
+            let published = state.published.as_ref();
+            published
+                .filter(|(set, _)| Arc::ptr_eq(set, &state.wanted))
+                .cloned()
+        };
+        match current {
+            Some((_, profiles)) => Ok(profiles),
+            None => self.publish_wanted(&mut reported),
+        }
+    }
+
+    fn published(&self) -> Option<Profiles> {
+        let state = self.state();
+        state
+            .published
+            .as_ref()
+            .map(|(_, profiles)| profiles.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the first look at the operator's profiles, but not for ever.
+    fn await_custom(&self) {
+        let waited = self
+            .looked
+            .wait_timeout_while(self.state(), PATIENCE, |state| {
+                state.custom == Custom::Awaited
+            });
+        drop(waited);
+    }
+
+    fn publisher(&self, start: Instant) -> anyhow::Result<MutexGuard<'_, Reported>> {
         loop {
-            match self.profiles.try_lock() {
-                Ok(profiles) => return Ok(profiles),
+            match self.publisher.try_lock() {
+                Ok(publisher) => return Ok(publisher),
                 Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
                 Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(2));
@@ -72,32 +182,80 @@ impl Readiness {
         }
     }
 
-    fn check(&self) -> anyhow::Result<Profiles> {
-        anyhow::ensure!(
-            (self.abi)() > 0,
-            "this node's kernel has no Landlock: boot with `lsm=landlock,…` on Linux 5.13 or later"
-        );
+    fn publish_wanted(&self, reported: &mut Reported) -> anyhow::Result<Profiles> {
+        let (wanted, custom) = {
+            let state = self.state();
+            (Arc::clone(&state.wanted), state.custom)
+        };
+        let abi = (self.abi)();
         let dir = self.config.launcher_dir.to_path();
-        let launcher = dir.join("nono");
-        let executable = fs::metadata(&launcher)
-            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 == 0o111);
-        anyhow::ensure!(
-            executable,
-            "{} is not an executable file: install the launcher there or set nono_bin_path",
-            launcher.display()
-        );
-        let traversable =
-            fs::metadata(&dir).is_ok_and(|dir| dir.permissions().mode() & 0o055 == 0o055);
-        anyhow::ensure!(
-            traversable,
-            "{} cannot be entered by all users: give it mode 0755",
-            dir.display()
-        );
-        Ok(match self.config.launcher {
-            LauncherKind::Kubefence => Profiles::Known(plans::publish(&self.catalog, &dir)?),
+        check_node(abi, &dir)?;
+        let profiles = match self.config.launcher {
+            LauncherKind::Kubefence => {
+                self.write_plans(&wanted, custom == Custom::Listed, abi, reported)?
+            }
             LauncherKind::Upstream => Profiles::LauncherDecides,
-        })
+        };
+        self.state().published = Some((wanted, profiles.clone()));
+        Ok(profiles)
     }
+
+    fn write_plans(
+        &self,
+        set: &ProfileSet,
+        all: bool,
+        abi: Abi,
+        reported: &mut Reported,
+    ) -> anyhow::Result<Profiles> {
+        let compiled = set.compile(&compile_options(&self.config), abi);
+        let dir = self.config.launcher_dir.to_path();
+        let plans = || {
+            let all = compiled.iter();
+            all.filter_map(|(name, compiled)| Some((name, compiled.plan.as_ref().ok()?)))
+        };
+        plans::publish(plans(), &dir)?;
+        if all {
+            let keep: BTreeSet<_> = plans().map(|(name, _)| name).collect();
+            plans::prune(&keep, &dir)?;
+        }
+        let relevant = compiled.iter().filter(|(name, compiled)| {
+            let built_in = compiled.provenance == Provenance::BuiltIn;
+            let mut handlers = self.config.runtime_classes.iter();
+            handlers.any(|handler| self.config.allowed_profiles.allows(handler, name, built_in))
+        });
+        reported.update(relevant.flat_map(|(_, compiled)| compiled.findings.iter().cloned()));
+        let offers = compiled.into_iter().map(|(name, compiled)| {
+            let offer = Offer {
+                provenance: compiled.provenance,
+                plan: compiled.plan.map(|plan| plan.digest),
+            };
+            (name, offer)
+        });
+        Ok(Profiles::Known(Arc::new(offers.collect())))
+    }
+}
+
+/// Checks the kernel, and the launcher in `dir`.
+fn check_node(abi: Abi, dir: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        abi > 0,
+        "this node's kernel has no Landlock: boot with `lsm=landlock,…` on Linux 5.13 or later"
+    );
+    let launcher = dir.join("nono");
+    let executable = fs::metadata(&launcher)
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 == 0o111);
+    anyhow::ensure!(
+        executable,
+        "{} is not an executable file: install the launcher there or set nono_bin_path",
+        launcher.display()
+    );
+    let traversable = fs::metadata(dir).is_ok_and(|dir| dir.permissions().mode() & 0o055 == 0o055);
+    anyhow::ensure!(
+        traversable,
+        "{} cannot be entered by all users: give it mode 0755",
+        dir.display()
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -151,5 +309,55 @@ mod tests {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         assert!(matches!(readiness.profiles().unwrap(), Profiles::Known(_)));
         assert!(dir.path().join("profiles/default.json").exists());
+    }
+
+    fn offer<'a>(profiles: &'a Profiles, name: &str) -> Option<&'a Offer> {
+        let Profiles::Known(known) = profiles else {
+            panic!("{profiles:?}")
+        };
+        known.get(&kubefence_profile::ProfileName::parse(name).unwrap())
+    }
+
+    #[test]
+    fn a_profile_for_a_later_kernel_is_offered_with_the_reason_against_it() {
+        let dir = tempfile::tempdir().unwrap();
+        install(dir.path(), 0o755);
+        let old = readiness(dir.path(), || 3).profiles().unwrap();
+        let reason = offer(&old, "strict").unwrap().plan.as_ref().unwrap_err();
+        assert!(
+            reason.contains("needs Landlock ABI 4") && reason.contains("has 3"),
+            "{reason}"
+        );
+        assert!(offer(&old, "default").unwrap().plan.is_ok());
+        assert!(!dir.path().join("profiles/strict.json").exists());
+        let new = readiness(dir.path(), || 4).profiles().unwrap();
+        assert!(offer(&new, "strict").unwrap().plan.is_ok());
+        assert!(dir.path().join("profiles/strict.json").exists());
+    }
+
+    #[test]
+    fn profiles_that_never_arrive_hold_nobody_up_and_take_nothing_away() {
+        let dir = tempfile::tempdir().unwrap();
+        install(dir.path(), 0o755);
+        fs::create_dir(dir.path().join("profiles")).unwrap();
+        let link = dir.path().join("profiles/team.json");
+        std::os::unix::fs::symlink("../plans/0.json", &link).unwrap();
+        let there = || fs::symlink_metadata(&link).is_ok();
+        let config = format!(
+            "nono_bin_path = \"{}/nono\"\nprofile_dir = \"/nowhere\"",
+            dir.path().display()
+        );
+        let config = Config::parse(Path::new("c"), &config).unwrap();
+        let catalog = Catalog::built_in().unwrap();
+        let readiness = Readiness::new(config, catalog.clone(), || 7);
+        let early = readiness.profiles().unwrap();
+        assert!(offer(&early, "default").is_some() && there());
+        readiness.without_custom();
+        readiness.publish().unwrap();
+        assert!(there(), "an earlier run's profile was taken away");
+        readiness.offer(ProfileSet::from(&catalog));
+        assert!(there() && readiness.is_ready());
+        readiness.publish().unwrap();
+        assert!(!there());
     }
 }

@@ -10,10 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::handler::Sandboxer;
 use crate::kernel::landlock_abi;
 use crate::readiness::Readiness;
 use crate::recorder::Recorder;
+use crate::reload::Reloader;
 use crate::state::StateDir;
 
 /// The plugin's name, as runtimes and `required_plugins` lists know it.
@@ -48,8 +50,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"), landlock_abi = abi, handlers = config.handlers(),
         default_profile = %config.default_profile, nono_bin_dir = config.launcher_dir.as_str(), "starting"
     );
-    let readiness = Arc::new(Readiness::new(config.clone(), catalog, landlock_abi));
-    prepare(Arc::clone(&readiness))?;
+    let readiness = Arc::new(Readiness::new(
+        config.clone(),
+        catalog.clone(),
+        landlock_abi,
+    ));
+    prepare(&config, catalog, &readiness)?;
     let mut term = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let mut int = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let shutdown = async move {
@@ -75,18 +81,32 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 /// Makes the node ready meanwhile: a disk that is stuck must not keep the plugin from registering, because
 /// without it containers start bare, and with it they are refused.
-fn prepare(readiness: Arc<Readiness>) -> anyhow::Result<()> {
-    let check = move || {
-        if let Err(reason) = readiness.profiles() {
-            error!(
-                reason = format!("{reason:#}"),
-                "not ready; containers of the configured handlers are refused"
-            );
+fn prepare(config: &Config, catalog: Catalog, readiness: &Arc<Readiness>) -> anyhow::Result<()> {
+    let readiness = Arc::clone(readiness);
+    let work: Box<dyn FnOnce() + Send> = match config.profile_dir.clone() {
+        Some(dir) => {
+            let counters = Arc::new(Counters::default());
+            let reloader = Reloader::new(dir, catalog, readiness, counters);
+            Box::new(move || reloader.run())
         }
+        None => Box::new(move || {
+            if let Err(reason) = readiness.profiles() {
+                not_ready(&reason);
+            }
+        }),
     };
     std::thread::Builder::new()
-        .name("prepare".to_owned())
-        .spawn(check)
+        .name("profiles".to_owned())
+        .spawn(work)
         .context("cannot start the thread that publishes plans")?;
     Ok(())
+}
+
+/// Says that this node cannot sandbox, and why.
+pub(crate) fn not_ready(reason: &anyhow::Error) {
+    let reason = format!("{reason:#}");
+    error!(
+        reason,
+        "not ready; containers of the configured handlers are refused"
+    );
 }

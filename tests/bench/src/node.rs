@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use kubefence_plugin::config::Config;
+use kubefence_plugin::kernel::landlock_abi;
+use kubefence_plugin::readiness::Readiness;
 use kubefence_profile::Catalog;
 use nri_plugin::api::{Container, PodSandbox};
 use test_support::{ContainerBuilder, PodBuilder};
@@ -24,8 +27,10 @@ impl Node {
         fs::create_dir(&opt)?;
         fs::copy(binary("nono"), opt.join("nono"))
             .context("there is no ./nono: run `make build`")?;
-        kubefence_plugin::plans::publish(&Catalog::built_in()?, &opt)?;
-        Ok(Self { dir })
+        let node = Self { dir };
+        let config = Config::parse(node.path(), &node.config())?;
+        Readiness::new(config, Catalog::built_in()?, landlock_abi).profiles()?;
+        Ok(node)
     }
 
     /// The node's directory.

@@ -62,6 +62,15 @@ impl Plugin {
         self.wait_until_registered(mark)
     }
 
+    /// Starts it again with `extra` at the end of its configuration.
+    pub fn start_with(&self, extra: &str) -> Result<()> {
+        self.stop()?;
+        let file = config(&self.home);
+        let text = fs::read_to_string(&file).context("cannot read the plugin's configuration")?;
+        fs::write(&file, text + extra).context("cannot write the plugin's configuration")?;
+        self.start_again()
+    }
+
     /// Asks it to end; returns its exit code.
     pub fn stop(&self) -> Result<Option<i32>> {
         self.process().stop(LIMIT)

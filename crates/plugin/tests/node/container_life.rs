@@ -175,7 +175,8 @@ async fn refusals_say_which_container_which_profile_and_why() {
     for part in [
         "container \"app\" of pod prod/web cannot run under profile \"no-such\"",
         "profile \"no-such\" does not exist",
-        "profiles: default",
+        "profiles for handler \"nono-runc\": ",
+        "default, ",
     ] {
         assert!(message.contains(part), "{message:?} lacks {part:?}");
     }

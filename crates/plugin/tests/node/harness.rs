@@ -87,7 +87,12 @@ impl Node {
 
     /// A plugin that the runtime has accepted, on a node where nothing runs yet.
     pub(crate) async fn connect(&self) -> (Plugin, Session) {
-        let plugin = self.start();
+        self.connect_with("").await
+    }
+
+    /// Like [`Self::connect`], with extra configuration.
+    pub(crate) async fn connect_with(&self, extra: &str) -> (Plugin, Session) {
+        let plugin = self.start_with(extra);
         let session = self.accept(vec![], vec![]).await;
         (plugin, session)
     }
@@ -140,6 +145,15 @@ impl Plugin {
             .iter()
             .find(|line| line["msg"] == msg && (id.is_empty() || line["container_id"] == id));
         found.cloned()
+    }
+
+    /// All log lines called `msg`.
+    pub(crate) fn lines(&self, msg: &str) -> Vec<Value> {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .filter(|line| line["msg"] == msg)
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn signal(&self, name: &str) {

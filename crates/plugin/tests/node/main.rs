@@ -3,4 +3,5 @@
 mod container_life;
 mod failure;
 mod harness;
+mod profiles;
 mod startup;

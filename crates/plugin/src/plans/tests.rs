@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+
+use kubefence_profile::{Catalog, CompileOptions};
+
+use super::*;
+
+type Plans = BTreeMap<ProfileName, EncodedPlan>;
+
+/// The plans of those built-in profiles that have one.
+fn plans() -> Plans {
+    let catalog = Catalog::built_in().unwrap();
+    let plan = |profile: &kubefence_profile::ResolvedProfile| {
+        let plan = profile.compile(&CompileOptions::default()).ok()?;
+        Some((profile.name.clone(), plan.encode().unwrap()))
+    };
+    catalog.iter().filter_map(plan).collect()
+}
+
+fn publish_into(dir: &Path) -> Plans {
+    let plans = plans();
+    publish(&plans, dir).unwrap();
+    plans
+}
+
+#[test]
+fn a_profile_name_leads_to_its_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let published = publish_into(dir.path());
+    assert!(published.len() > 1);
+    for (name, EncodedPlan { digest, .. }) in &published {
+        let link = dir.path().join(format!("profiles/{name}.json"));
+        assert_eq!(
+            fs::read_link(&link).unwrap(),
+            Path::new(&format!("../plans/{digest}.json"))
+        );
+        let plan = kubefence_profile::LaunchPlan::decode(&fs::read(&link).unwrap()).unwrap();
+        assert_eq!(plan.profile, *name);
+        assert_eq!(
+            fs::metadata(&link).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+    }
+    let leftovers = fs::read_dir(dir.path().join("plans")).unwrap().count();
+    assert_eq!(leftovers, published.len());
+}
+
+#[test]
+fn publishing_repairs_and_is_idempotent() {
+    let dir = tempfile::tempdir().unwrap();
+    publish_into(dir.path());
+    let link = dir.path().join("profiles/default.json");
+    let intact = fs::read(&link).unwrap();
+    fs::write(
+        dir.path()
+            .join("profiles")
+            .join(fs::read_link(&link).unwrap()),
+        "{ trunc",
+    )
+    .unwrap();
+    publish_into(dir.path());
+    assert_eq!(
+        fs::read(&link).unwrap(),
+        intact,
+        "a damaged plan was not written again"
+    );
+    fs::set_permissions(&link, Permissions::from_mode(0o600)).unwrap();
+    fs::write(dir.path().join("plans/.left-behind"), "").unwrap();
+    publish_into(dir.path());
+    assert_eq!(
+        fs::metadata(&link).unwrap().permissions().mode() & 0o777,
+        0o644
+    );
+    assert!(!dir.path().join("plans/.left-behind").exists());
+    fs::remove_file(&link).unwrap();
+    symlink("../../etc/passwd", &link).unwrap();
+    publish_into(dir.path());
+    assert_eq!(
+        fs::read(&link).unwrap(),
+        intact,
+        "a redirected profile was not put right"
+    );
+}
+
+#[test]
+fn an_unusable_directory_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("plans"), "a file").unwrap();
+    let error = publish(&plans(), dir.path()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("plans: make the directory of nono_bin_path writable"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_link_of_a_profile_that_is_gone_goes_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let published = publish_into(dir.path());
+    let profiles = dir.path().join("profiles");
+    fs::write(profiles.join("notes.json"), "not ours").unwrap();
+    fs::write(profiles.join("README"), "not ours").unwrap();
+    symlink("elsewhere", profiles.join("a.b.json")).unwrap();
+    let strict = ProfileName::parse("strict").unwrap();
+    let keep = published.keys().filter(|name| **name != strict).collect();
+    prune(&keep, dir.path()).unwrap();
+    assert!(fs::symlink_metadata(profiles.join("strict.json")).is_err());
+    for name in ["default.json", "notes.json", "README", "a.b.json"] {
+        assert!(fs::symlink_metadata(profiles.join(name)).is_ok(), "{name}");
+    }
+    let plan = format!("plans/{}.json", published[&strict].digest);
+    assert!(dir.path().join(plan).exists(), "running containers need it");
+}
