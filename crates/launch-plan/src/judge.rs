@@ -8,7 +8,7 @@
 //!
 //! Not here: opening places (the launcher).
 
-use crate::{FsRight, FsRights, PathRule, Place};
+use crate::{FsRight, FsRights, PathRule, Place, Volumes};
 
 /// The rights that apply to what is no directory.
 pub const FILE_RIGHTS: FsRights = FsRights::of(&[
@@ -44,6 +44,21 @@ const SYSTEM: [&[u8]; 12] = [
 /// Directories in which no program file is granted on the image's word.
 const NO_PROGRAMS: [&[u8]; 3] = [b"/proc", b"/sys", b"/dev"];
 
+/// Where no volume of the pod is mounted: what lies there belongs to the kernel, to the runtime, to
+/// kubefence, or is a secret.
+const NO_VOLUMES: [&[u8]; 10] = [
+    b"/proc",
+    b"/sys",
+    b"/dev",
+    b"/nono",
+    b"/run/secrets",
+    b"/var/run/secrets",
+    b"/etc/hosts",
+    b"/etc/hostname",
+    b"/etc/resolv.conf",
+    b"/run/.containerenv",
+];
+
 /// Why a place is not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -78,6 +93,23 @@ pub fn untrusted(path: &[u8]) -> Result<(), Refusal> {
         return Err(Refusal::System);
     }
     Ok(())
+}
+
+/// Judges what is mounted at `point`: the most that a plan can allow there, if it is a volume at all. What
+/// it holds is for the launcher to find out.
+pub fn volume(point: &[u8]) -> Result<Volumes, Refusal> {
+    reachable(point)?;
+    if TOO_BROAD.contains(&point) {
+        return Err(Refusal::TooBroad);
+    }
+    let is_within = |dirs: &[&[u8]]| dirs.iter().any(|dir| at_or_below(point, dir));
+    if SYSTEM.contains(&point) || is_within(&NO_VOLUMES) {
+        return Err(Refusal::System);
+    }
+    match is_within(&SYSTEM) || in_library(point) {
+        true => Ok(Volumes::Read),
+        false => Ok(Volumes::AsMounted),
+    }
 }
 
 /// Judges the program file that is about to be executed, with its `st_mode`: it may lie in a system

@@ -125,7 +125,7 @@ impl Place {
     /// Whether the place depends on the user ID.
     pub fn has_uid(&self) -> bool {
         let (Self::Absolute(path) | Self::Below(_, path)) = self;
-        path.split('/').any(|component| component == UID)
+        path.contains('$') && path.split('/').any(|component| component == UID)
     }
 
     /// The place with `uid` in place of every component `$UID`.

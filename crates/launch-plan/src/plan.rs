@@ -223,6 +223,15 @@ impl LaunchPlan {
         Ok(plan)
     }
 
+    /// The plan for one user, see [`Place::for_user`].
+    pub fn for_user(mut self, uid: u32) -> Self {
+        let places = self.rules.iter_mut().map(|rule| &mut rule.path);
+        for place in places.chain(&mut self.deny).filter(|p| p.has_uid()) {
+            *place = place.for_user(uid);
+        }
+        self
+    }
+
     /// The file system rights that a kernel of `abi` enforces under this plan.
     pub fn handled_fs(&self, abi: Abi) -> FsRights {
         self.handled_up_to(abi)

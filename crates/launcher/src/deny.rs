@@ -5,11 +5,14 @@
 //!   image's links, so a rule for that place would open it.
 //! - No place that the image chose is granted if it holds, or lies in, a deny place that exists.
 
+use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
+
 use kubefence_launch_plan::{LaunchPlan, Place, Variable, judge};
 
 use crate::errno::Errno;
 use crate::listing::Listing;
-use crate::place_source::{Surroundings, usable};
+use crate::place_source::{Surroundings, join};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
 use crate::sys::{self, At};
@@ -35,11 +38,22 @@ pub(crate) struct Denials<'a> {
     proc: &'a ProcFs,
     /// Kernel paths of the secrets that exist.
     secrets: Vec<Vec<u8>>,
-    /// Other absolute ones, not looked up yet.
-    fixed: Vec<&'a str>,
+    /// Paths of other ones.
+    named: Vec<Cow<'a, [u8]>>,
+    /// Kernel paths of those that exist, looked up when first needed.
+    named_at: OnceCell<Vec<Vec<u8>>>,
     /// Of those below the home: where below it.
-    in_home: Vec<&'a str>,
+    in_home: Vec<Cow<'a, str>>,
     home: Option<&'a [u8]>,
+    /// The directories that were looked into so far.
+    homes: RefCell<Vec<Home>>,
+}
+
+/// A directory that may be a home.
+struct Home {
+    path: Vec<u8>,
+    /// Kernel paths of what is denied below it and exists.
+    denied: Vec<Vec<u8>>,
 }
 
 impl<'a> Denials<'a> {
@@ -53,9 +67,11 @@ impl<'a> Denials<'a> {
         let mut denials = Self {
             proc,
             secrets: Vec::new(),
-            fixed: Vec::new(),
+            named: Vec::new(),
+            named_at: OnceCell::new(),
             in_home: Vec::new(),
-            home: surroundings.home.and_then(usable),
+            home: surroundings.environment.value(Variable::Home),
+            homes: RefCell::default(),
         };
         let mut missing: &[u8] = b"-";
         for place in &plan.deny {
@@ -68,47 +84,107 @@ impl<'a> Denials<'a> {
                         None => missing = path.as_bytes(),
                     }
                 }
-                Place::Absolute(path) => denials.fixed.push(path),
-                Place::Below(Variable::Home, suffix) => denials.in_home.push(suffix),
-                Place::Below(..) => {}
+                Place::Absolute(path) => denials.named.push(path.as_bytes().into()),
+                Place::Below(variable, suffix) => denials.add(*variable, suffix, surroundings),
             }
         }
         Ok(denials)
     }
 
+    /// Adds the place `suffix` below `variable`. One that may lie below the home is looked for there, even
+    /// if the environment names another directory: that is the image's word.
+    fn add(&mut self, variable: Variable, suffix: &'a str, surroundings: &Surroundings<'a>) {
+        match variable.below_home() {
+            _ if variable == Variable::Home && !suffix.is_empty() => {
+                return self.in_home.push(suffix.into());
+            }
+            Some(below) => self.in_home.push(join(below, suffix).into()),
+            None => {}
+        }
+        let is_elsewhere =
+            variable.below_home().is_none() || surroundings.environment.value(variable).is_some();
+        if let Some(anchored) = surroundings
+            .anchor(variable, suffix)
+            .filter(|_| is_elsewhere)
+        {
+            self.named.push(anchored.path().into_bytes().into());
+        }
+    }
+
     /// Whether granting `path`, which the image chose, would open up a deny place. `HOME` is the image's
     /// word too, so every directory from `path` upwards is taken for a home.
     pub(crate) fn forbid(&self, path: &[u8]) -> Result<bool, ProcFsError> {
-        if self
-            .secrets
-            .iter()
-            .any(|secret| judge::related(path, secret))
-        {
+        let is_among = |places: &[Vec<u8>]| places.iter().any(|at| judge::related(path, at));
+        if is_among(&self.secrets) || is_among(self.named_at()?) {
             return Ok(true);
         }
-        for entry in &self.fixed {
-            if self.is_related(path, entry.as_bytes())? {
-                return Ok(true);
-            }
-        }
         for home in self.home.into_iter().chain(upwards(path)) {
-            let listing = Listing::of(home);
-            for suffix in self
-                .in_home
-                .iter()
-                .filter(|suffix| listing.may_hold(suffix))
-            {
-                if self.is_related(path, &[home, b"/", suffix.as_bytes()].concat())? {
-                    return Ok(true);
+            let mut homes = self.homes.borrow_mut();
+            let at = match homes.iter().position(|known| known.path == home) {
+                Some(at) => at,
+                None => {
+                    let (path, denied) = (home.to_vec(), self.below(home)?);
+                    homes.push(Home { path, denied });
+                    homes.len() - 1
                 }
+            };
+            if is_among(&homes[at].denied) {
+                return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn is_related(&self, path: &[u8], entry: &[u8]) -> Result<bool, ProcFsError> {
-        let locations = locations(self.proc, entry)?;
-        Ok(locations.iter().any(|at| judge::related(path, at)))
+    /// Whether making `path`, where nothing is yet, would make a deny place or something in one.
+    pub(crate) fn forbid_making(&self, path: &[u8]) -> Result<bool, ProcFsError> {
+        if self.forbid(path)? {
+            return Ok(true);
+        }
+        for entry in &self.named {
+            if nearest(self.proc, entry)?.is_some_and(|at| judge::at_or_below(path, &at)) {
+                return Ok(true);
+            }
+        }
+        let is_in = |home: &[u8]| {
+            let rest = path
+                .strip_prefix(home)
+                .and_then(|rest| rest.strip_prefix(b"/"));
+            let is_denied = |rest| {
+                self.in_home
+                    .iter()
+                    .any(|s| judge::at_or_below(rest, s.as_bytes()))
+            };
+            rest.is_some_and(is_denied)
+        };
+        Ok(upwards(path).any(is_in))
+    }
+
+    fn named_at(&self) -> Result<&[Vec<u8>], ProcFsError> {
+        if let Some(found) = self.named_at.get() {
+            return Ok(found);
+        }
+        let mut found = Vec::new();
+        for entry in &self.named {
+            found.append(&mut locations(self.proc, entry)?);
+        }
+        Ok(self.named_at.get_or_init(|| found))
+    }
+
+    /// The kernel's paths of what is denied below `home`.
+    fn below(&self, home: &[u8]) -> Result<Vec<Vec<u8>>, ProcFsError> {
+        let listing = Listing::of(home);
+        let mut found = Vec::new();
+        for suffix in self
+            .in_home
+            .iter()
+            .filter(|suffix| listing.may_hold(suffix))
+        {
+            found.append(&mut locations(
+                self.proc,
+                &[home, b"/", suffix.as_bytes()].concat(),
+            )?);
+        }
+        Ok(found)
     }
 }
 
@@ -154,19 +230,26 @@ fn locations(proc: &ProcFs, path: &[u8]) -> Result<Vec<Vec<u8>>, ProcFsError> {
         Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(Vec::new()),
         Err(_) => {}
     }
+    Ok(nearest(proc, path)?.into_iter().collect())
+}
+
+/// The kernel's path that `path` has or would have: that of the nearest directory which can be reached, and
+/// the rest.
+fn nearest(proc: &ProcFs, path: &[u8]) -> Result<Option<Vec<u8>>, ProcFsError> {
     let mut end = path.len();
     while let Some(slash) = path[..end].iter().rposition(|b| *b == b'/') {
-        if let Ok(parent) = opened(&path[..slash.max(1)], libc::O_PATH) {
+        let parent = sys::c_string(&path[..slash.max(1)]);
+        if let Ok(parent) = sys::open(At::Cwd, &parent, libc::O_PATH, 0) {
             let mut location = proc.path_of(&parent)?;
             if location == b"/" {
                 location.clear();
             }
             location.extend_from_slice(&path[slash..]);
-            return Ok(vec![location]);
+            return Ok(Some(location));
         }
         end = slash;
     }
-    Ok(Vec::new())
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ use std::ffi::CStr;
 use crate::args::{self, HELP, Request, UsageError, Wrap};
 use crate::command::{self, CommandError};
 use crate::errno::Errno;
-use crate::place_source::{Surroundings, variable};
+use crate::place_source::{Environment, Surroundings};
 use crate::places::{PlaceError, Places};
 use crate::plan_file::{self, PlanFileError};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::{self, FAILED};
 use crate::ruleset::{self, Sandbox, SandboxError};
+use crate::seccomp::{self, SeccompError};
 use crate::sys::{self, At, Start};
 use crate::workdir::{self, WorkdirError};
 
@@ -33,6 +34,8 @@ enum LaunchError {
     Place(#[from] PlaceError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Seccomp(#[from] SeccompError),
     #[error("close_range failed: allow it in the pod's seccomp profile")]
     Descriptors(#[source] Errno),
     #[error("cannot write to stdout")]
@@ -79,12 +82,11 @@ fn print(text: &str) -> Result<(), LaunchError> {
 fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
     let proc = ProcFs::open()?;
     workdir::check()?;
-    let plan = plan_file::read(&proc, &request.profile)?;
+    let plan = plan_file::read(&proc, &request.profile)?.for_user(sys::effective_user());
     let abi = ruleset::accepted_abi(&plan)?;
     let program = command::find(request.argv[0], env)?;
     let surroundings = Surroundings {
-        home: variable(env, "HOME"),
-        tmpdir: variable(env, "TMPDIR"),
+        environment: Environment::of(env),
         program: &program,
         program_path: program_path(&proc, &program)?,
     };
@@ -96,11 +98,15 @@ fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
             sandbox = sandbox.allow(grant, || format!("{} ({})", rule.path, rule.origin))?;
         }
     }
+    for (path, grant) in places.on_volumes()? {
+        sandbox = sandbox.allow(grant, || format!("the volume {path}"))?;
+    }
     for rule in &plan.ports {
         sandbox = sandbox.allow_port(rule)?;
     }
     sandbox.restrict()?;
     ruleset::confirm()?;
+    seccomp::install(&plan.seccomp)?;
 
     sys::close_on_exec_from(3 + request.preserved).map_err(LaunchError::Descriptors)?;
     Err(command::execute(&program, request.argv, env).into())

@@ -28,7 +28,11 @@ mod plan_file;
 mod procfs;
 mod report;
 mod ruleset;
+mod seccomp;
+mod state;
 mod sys;
+mod tokens;
+mod volumes;
 mod workdir;
 
 /// The entry point that the C start-up code calls.

@@ -1,29 +1,128 @@
 //! Which parts of the file system are mounts of their own: volumes, secrets, what the runtime provides.
 //!
-//! The image may choose places on its own file system. A place on, or above, anything else that is
-//! mounted is not its to open.
+//! Pure. The image may choose places on its own file system. A place on, or above, anything else that is
+//! mounted is not its to open, unless the plan says what volumes allow.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use kubefence_launch_plan::judge::related;
+use kubefence_launch_plan::judge::{at_or_below, related};
 
-/// Mount points of this process, as `/proc/self/mountinfo` lists them.
-pub(crate) struct Mounts(Vec<Vec<u8>>);
+/// File systems through which the kernel shows itself: none is a volume.
+const KERNEL: [&[u8]; 20] = [
+    b"autofs",
+    b"binfmt_misc",
+    b"bpf",
+    b"cgroup",
+    b"cgroup2",
+    b"configfs",
+    b"debugfs",
+    b"devpts",
+    b"devtmpfs",
+    b"efivarfs",
+    b"fusectl",
+    b"mqueue",
+    b"nsfs",
+    b"proc",
+    b"pstore",
+    b"resctrl",
+    b"rpc_pipefs",
+    b"securityfs",
+    b"sysfs",
+    b"tracefs",
+];
+
+/// One mount, as a line of mountinfo tells it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mount {
+    /// Identifies it among the mounts that exist at the same time.
+    pub(crate) id: u64,
+    /// The device number of its file system.
+    device: Vec<u8>,
+    /// Which directory or file of its file system is mounted.
+    root: Vec<u8>,
+    /// Where.
+    pub(crate) point: Vec<u8>,
+    /// Whether neither the mount nor its file system is read-only.
+    pub(crate) is_writable: bool,
+    /// The type of its file system.
+    fs_type: Vec<u8>,
+}
+
+impl Mount {
+    /// Reads one line of mountinfo (proc_pid_mountinfo(5)). What a line does not tell is taken for nothing
+    /// that could be allowed.
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.split(|b| *b == b' ');
+        let id = std::str::from_utf8(fields.next()?).ok()?.parse();
+        let device = fields.nth(1)?.to_vec();
+        let root = unescape(fields.next()?);
+        let point = unescape(fields.next()?);
+        let options = fields.next().unwrap_or_default();
+        // Any number of optional fields comes before the dash.
+        let mut after_dash = fields.skip_while(|field| *field != b"-").skip(1);
+        let fs_type = after_dash.next().unwrap_or_default().to_vec();
+        let fs_options = after_dash.nth(1).unwrap_or_default();
+        let is_rw = |options: &[u8]| options.split(|b| *b == b',').any(|o| o == b"rw");
+        Some(Self {
+            id: id.unwrap_or(0),
+            device,
+            root,
+            point,
+            is_writable: is_rw(options) && is_rw(fs_options),
+            fs_type,
+        })
+    }
+
+    /// Whether it is the root directory.
+    pub(crate) fn is_root(&self) -> bool {
+        self.point == b"/"
+    }
+
+    /// Whether the kernel shows itself through it.
+    pub(crate) fn is_kernels(&self) -> bool {
+        KERNEL.contains(&&self.fs_type[..])
+    }
+
+    /// Whether it lies in memory, as secrets do.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(&self.fs_type[..], b"tmpfs" | b"ramfs")
+    }
+
+    /// Whether it is a part of what the kubelet projects: that lies in directories whose names begin with
+    /// two dots.
+    pub(crate) fn is_part_of_projection(&self) -> bool {
+        let mut components = self.root.split(|b| *b == b'/');
+        components.any(|component| component.starts_with(b".."))
+    }
+
+    /// Whether what `other` shows at `path` is shown by this mount too, there or under another path.
+    pub(crate) fn shows(&self, other: &Self, path: &[u8]) -> bool {
+        let point = other.point.strip_suffix(b"/").unwrap_or(&other.point);
+        let root = other.root.strip_suffix(b"/").unwrap_or(&other.root);
+        match path.strip_prefix(point) {
+            Some(rest) if self.device == other.device => {
+                at_or_below(&[root, rest].concat(), &self.root)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The mounts of this process.
+pub(crate) struct Mounts(pub(crate) Vec<Mount>);
 
 impl Mounts {
-    /// Reads the mount points from the text of mountinfo (proc_pid_mountinfo(5)).
+    /// Reads the text of mountinfo.
     pub(crate) fn parse(mountinfo: &[u8]) -> Self {
-        let points = mountinfo.split(|b| *b == b'\n').filter_map(|line| {
-            let point = line.split(|b| *b == b' ').nth(4)?;
-            Some(unescape(point))
-        });
-        Self(points.filter(|point| point != b"/").collect())
+        let lines = mountinfo.split(|b| *b == b'\n');
+        Self(lines.filter_map(Mount::parse).collect())
     }
 
     /// Whether anything but the root file system is mounted at, above or below `path`.
     pub(crate) fn touch(&self, path: &[u8]) -> bool {
-        self.0.iter().any(|point| related(path, point))
+        let mut others = self.0.iter().filter(|mount| !mount.is_root());
+        others.any(|mount| related(path, &mount.point))
     }
 }
 
@@ -55,7 +154,14 @@ mod tests {
     const INFO: &[u8] = b"22 1 0:20 / / rw - overlay overlay rw\n\
         23 22 0:21 / /proc rw,nosuid - proc proc rw\n\
         24 22 8:1 /x /data rw shared:1 master:2 - ext4 /dev/vda rw\n\
-        25 22 8:1 /y /a\\040b\\134 rw - ext4 /dev/vda rw\n";
+        25 22 8:1 /y /a\\040b\\134 rw - ext4 /dev/vda rw\n\
+        26 22 8:1 /y/z /ro ro,noatime unbindable - ext4 /dev/vda rw,discard\n\
+        27 22 0:50 /..2026_01/dir /proj rw,relatime - tmpfs tmpfs ro,size=4k\n\
+        28 22 8:1 / /whole rw,rwx - ext4 /dev/vda rw\n";
+
+    fn mounts() -> Vec<Mount> {
+        Mounts::parse(INFO).0
+    }
 
     #[test]
     fn volumes_and_what_holds_them_are_found() {
@@ -78,5 +184,35 @@ mod tests {
     #[test]
     fn an_empty_list_is_no_obstacle() {
         assert!(!Mounts::parse(b"").touch(b"/data"));
+    }
+
+    #[test]
+    fn every_field_is_found_whatever_stands_between() {
+        let mounts = mounts();
+        let ids: Vec<u64> = mounts.iter().map(|mount| mount.id).collect();
+        assert_eq!(ids, [22, 23, 24, 25, 26, 27, 28]);
+        let writable: Vec<bool> = mounts.iter().map(|mount| mount.is_writable).collect();
+        assert_eq!(writable, [true, true, true, true, false, false, true]);
+        assert!(mounts[0].is_root() && !mounts[2].is_root());
+        assert!(mounts[1].is_kernels() && !mounts[2].is_kernels());
+        assert!(mounts[5].is_in_memory() && !mounts[2].is_in_memory());
+        assert!(mounts[5].is_part_of_projection() && !mounts[4].is_part_of_projection());
+        assert_eq!(mounts[4].root, b"/y/z");
+    }
+
+    #[test]
+    fn a_line_that_tells_little_still_is_a_mount() {
+        let mounts = Mounts::parse(b"x 1 8:1 / /data\n");
+        assert!(mounts.touch(b"/data/x") && !mounts.0[0].is_writable);
+    }
+
+    #[test]
+    fn one_file_system_shows_through_several_mounts() {
+        let mounts = mounts();
+        let [data, other, inner, whole] = [2, 3, 4, 6].map(|i| &mounts[i]);
+        assert!(data.shows(data, b"/data/u") && whole.shows(data, b"/data/u"));
+        assert!(other.shows(inner, b"/ro/u") && other.shows(whole, b"/whole/y/u"));
+        assert!(!other.shows(data, b"/data/u") && !inner.shows(other, b"/a b\\/u"));
+        assert!(!mounts[5].shows(whole, b"/whole/..2026_01/dir"));
     }
 }

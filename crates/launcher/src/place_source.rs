@@ -3,22 +3,62 @@
 //! Pure. Values of the container become paths here only if they are absolute and have no `..`; what
 //! such a path really leads to is judged after it was opened.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
 use kubefence_launch_plan::{Place, Variable};
 
 use crate::sys::c_string;
 
+/// What the environment says of the variables of a plan, as far as it names places.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Environment<'a>([Option<&'a [u8]>; Variable::ALL.len()]);
+
+impl<'a> Environment<'a> {
+    /// Reads the variables from `env`.
+    pub(crate) fn of(env: &[&'a CStr]) -> Self {
+        let mut values = Self::default();
+        for named in Variable::ALL.into_iter().filter(|v| is_in_environment(*v)) {
+            values.0[named as usize] = variable(env, named.name()).and_then(usable);
+        }
+        values
+    }
+
+    /// The value of `variable`, if it is set and usable.
+    pub(crate) fn value(&self, variable: Variable) -> Option<&'a [u8]> {
+        self.0[variable as usize]
+    }
+}
+
 /// What the container decided.
 pub(crate) struct Surroundings<'a> {
-    /// `HOME`, if set.
-    pub(crate) home: Option<&'a [u8]>,
-    /// `TMPDIR`, if set.
-    pub(crate) tmpdir: Option<&'a [u8]>,
+    /// Its environment.
+    pub(crate) environment: Environment<'a>,
     /// The program that is about to be executed, as found.
     pub(crate) program: &'a CStr,
     /// The kernel's path of that program, if it could be opened.
     pub(crate) program_path: Option<Vec<u8>>,
+}
+
+/// A place as the way to it from a directory that the container named.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Anchored<'a> {
+    /// The path of that directory (for `$ENTRYPOINT`, the file); a relative one starts in the working
+    /// directory.
+    pub(crate) base: &'a [u8],
+    /// The normal relative path from there, perhaps empty.
+    pub(crate) below: Cow<'a, str>,
+}
+
+impl Anchored<'_> {
+    /// The path of the place.
+    pub(crate) fn path(&self) -> CString {
+        if self.below.is_empty() {
+            c_string(self.base)
+        } else {
+            c_string([self.base, b"/", self.below.as_bytes()].concat())
+        }
+    }
 }
 
 /// The value of a variable in an environment: that of its first occurrence, as getenv(3) has it.
@@ -33,26 +73,53 @@ impl Surroundings<'_> {
     /// The path to open for `place`; a relative one starts in the working directory. `None` means that
     /// there is no such place here.
     pub(crate) fn path_to(&self, place: &Place) -> Option<CString> {
-        let (variable, suffix) = match place {
-            Place::Absolute(path) => return Some(c_string(path.as_str())),
-            Place::Below(variable, suffix) => (variable, suffix.as_bytes()),
+        match place {
+            Place::Absolute(path) => Some(c_string(path.as_str())),
+            Place::Below(variable, suffix) => Some(self.anchor(*variable, suffix)?.path()),
+        }
+    }
+
+    /// Where the path `suffix` below `variable` starts. `None` means that there is no such place here.
+    pub(crate) fn anchor<'s>(
+        &'s self,
+        variable: Variable,
+        suffix: &'s str,
+    ) -> Option<Anchored<'s>> {
+        let at = |base| {
+            let below = Cow::Borrowed(suffix);
+            Some(Anchored { base, below })
         };
         match variable {
-            Variable::Home => usable(self.home?).map(|base| below(base, suffix)),
-            Variable::Tmpdir => usable(self.tmpdir?).map(|base| below(base, suffix)),
-            Variable::Workdir => Some(below(b".", suffix)),
-            Variable::Entrypoint => suffix.is_empty().then(|| self.program.to_owned()),
+            Variable::Workdir => at(b"."),
+            Variable::Entrypoint if suffix.is_empty() => at(self.program.to_bytes()),
+            Variable::Entrypoint => None,
             Variable::EntrypointDir => {
                 let path = self.program_path.as_deref()?;
                 let slash = path.iter().rposition(|b| *b == b'/')?;
-                usable(&path[..slash.max(1)]).map(|base| below(base, suffix))
+                at(usable(&path[..slash.max(1)])?)
             }
-            Variable::XdgConfigHome
-            | Variable::XdgDataHome
-            | Variable::XdgStateHome
-            | Variable::XdgCacheHome
-            | Variable::XdgRuntimeDir => None,
+            named => match self.environment.value(named) {
+                Some(value) => at(value),
+                None => Some(Anchored {
+                    below: join(named.below_home()?, suffix).into(),
+                    base: self.environment.value(Variable::Home)?,
+                }),
+            },
         }
+    }
+}
+
+/// Whether the value is that of the environment variable of the same name.
+fn is_in_environment(variable: Variable) -> bool {
+    use Variable::{Entrypoint, EntrypointDir, Workdir};
+    !matches!(variable, Workdir | Entrypoint | EntrypointDir)
+}
+
+/// The relative path `suffix`, perhaps empty, below `base`.
+pub(crate) fn join(base: &str, suffix: &str) -> String {
+    match suffix {
+        "" => base.to_owned(),
+        suffix => format!("{base}/{suffix}"),
     }
 }
 
@@ -62,22 +129,13 @@ pub(crate) fn usable(value: &[u8]) -> Option<&[u8]> {
     (value.starts_with(b"/") && !climbs).then_some(value)
 }
 
-fn below(base: &[u8], suffix: &[u8]) -> CString {
-    if suffix.is_empty() {
-        c_string(base)
-    } else {
-        c_string([base, b"/", suffix].concat())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn surroundings<'a>(home: Option<&'a str>, program_path: Option<&str>) -> Surroundings<'a> {
+    fn surroundings<'a>(env: &[&'a CStr], program_path: Option<&str>) -> Surroundings<'a> {
         Surroundings {
-            home: home.map(str::as_bytes),
-            tmpdir: Some(b"/scratch/"),
+            environment: Environment::of(env),
             program: c"./run",
             program_path: program_path.map(|p| p.as_bytes().to_vec()),
         }
@@ -90,7 +148,7 @@ mod tests {
 
     #[test]
     fn places_become_paths() {
-        let s = surroundings(Some("/home/u"), Some("/app/run"));
+        let s = surroundings(&[c"HOME=/home/u", c"TMPDIR=/scratch/"], Some("/app/run"));
         for (place, expected) in [
             ("/usr", "/usr"),
             ("$HOME", "/home/u"),
@@ -104,25 +162,65 @@ mod tests {
         ] {
             assert_eq!(path(&s, place).as_deref(), Some(expected), "{place}");
         }
-        let at_root = surroundings(None, Some("/run"));
+        let at_root = surroundings(&[], Some("/run"));
         assert_eq!(path(&at_root, "$ENTRYPOINT_DIR").as_deref(), Some("/"));
     }
 
     #[test]
-    fn values_that_name_no_place_yield_none() {
-        for home in ["", "home", "./x", "..", "/..", "/home/../etc", "/home/u/.."] {
-            assert_eq!(
-                path(&surroundings(Some(home), None), "$HOME/x"),
-                None,
-                "{home}"
-            );
+    fn what_xdg_does_not_name_lies_below_home() {
+        let set = surroundings(
+            &[c"HOME=/h", c"XDG_CONFIG_HOME=/cfg", c"XDG_RUNTIME_DIR=/rt"],
+            None,
+        );
+        let unusable = surroundings(
+            &[c"HOME=/h", c"XDG_CONFIG_HOME=../x", c"XDG_RUNTIME_DIR="],
+            None,
+        );
+        let homeless = surroundings(&[], None);
+        for (place, when_set, otherwise) in [
+            ("$XDG_CONFIG_HOME/git", "/cfg/git", Some("/h/.config/git")),
+            ("$XDG_CONFIG_HOME", "/cfg", Some("/h/.config")),
+            ("$XDG_DATA_HOME", "/h/.local/share", Some("/h/.local/share")),
+            (
+                "$XDG_STATE_HOME/x",
+                "/h/.local/state/x",
+                Some("/h/.local/state/x"),
+            ),
+            ("$XDG_CACHE_HOME", "/h/.cache", Some("/h/.cache")),
+            ("$XDG_RUNTIME_DIR/bus", "/rt/bus", None),
+        ] {
+            assert_eq!(path(&set, place).as_deref(), Some(when_set), "{place}");
+            assert_eq!(path(&unusable, place).as_deref(), otherwise, "{place}");
+            assert_eq!(path(&homeless, place), None, "{place}");
         }
-        let s = surroundings(None, None);
+        // What is found through the home starts there.
+        let anchored = unusable.anchor(Variable::XdgConfigHome, "git").unwrap();
+        assert_eq!(
+            (anchored.base, &*anchored.below),
+            (&b"/h"[..], ".config/git")
+        );
+    }
+
+    #[test]
+    fn values_that_name_no_place_yield_none() {
+        for home in [
+            c"HOME=",
+            c"HOME=home",
+            c"HOME=./x",
+            c"HOME=..",
+            c"HOME=/..",
+            c"HOME=/home/../etc",
+            c"HOME=/home/u/..",
+        ] {
+            let s = surroundings(&[home], None);
+            assert_eq!(path(&s, "$HOME/x"), None, "{home:?}");
+        }
+        let s = surroundings(&[], None);
         for place in ["$HOME", "$HOME/x", "$ENTRYPOINT_DIR", "$ENTRYPOINT/x"] {
             assert_eq!(path(&s, place), None, "{place}");
         }
         // Two dots inside a name climb nowhere.
-        assert!(path(&surroundings(Some("/a/..b"), None), "$HOME").is_some());
+        assert!(path(&surroundings(&[c"HOME=/a/..b"], None), "$HOME").is_some());
     }
 
     #[test]

@@ -6,19 +6,24 @@
 //! - A fixed place is granted where it says it is, or not at all.
 //! - No link of procfs is followed into another mount tree (a leaked descriptor as `$HOME`).
 //! - A place that is refused is left out: that only tightens. So is one behind a loop of links.
+//! - No link that lies on a volume leads to a place: others may have left it there.
 
 use std::cell::OnceCell;
+use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
-use kubefence_launch_plan::{FsRights, LaunchPlan, PathRule, Place, Variable, judge};
+use kubefence_launch_plan::{
+    Create, FsRights, LaunchPlan, PathRule, Place, Variable, Volumes, judge,
+};
 
 use crate::deny::{Denials, DenyError};
 use crate::errno::Errno;
-use crate::mounts::Mounts;
-use crate::place_source::Surroundings;
+use crate::place_source::{Anchored, Surroundings};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
-use crate::sys::{self, At};
+use crate::state::Missing;
+use crate::sys::{self, At, Status};
+use crate::volumes::{self, Home, Situation, VolumeTable, applicable};
 
 /// An open file or directory, and what is allowed there.
 pub(crate) struct Grant {
@@ -65,7 +70,7 @@ pub(crate) struct Places<'a> {
     surroundings: Surroundings<'a>,
     denials: Denials<'a>,
     /// Read when the first place needs it: most containers have none that does.
-    mounts: OnceCell<Mounts>,
+    volumes: OnceCell<VolumeTable>,
 }
 
 impl<'a> Places<'a> {
@@ -82,7 +87,7 @@ impl<'a> Places<'a> {
             handled,
             denials: Denials::new(proc, plan, &surroundings)?,
             surroundings,
-            mounts: OnceCell::new(),
+            volumes: OnceCell::new(),
         })
     }
 
@@ -96,44 +101,146 @@ impl<'a> Places<'a> {
             origin: rule.origin.clone(),
             errno,
         })?;
-        let is_directory = status.mode & libc::S_IFMT == libc::S_IFDIR;
-        let applicable = |rights: FsRights| match is_directory {
-            true => rights,
-            false => rights.intersection(judge::FILE_RIGHTS),
+        if status.mode & libc::S_IFMT == libc::S_IFDIR && is_for_file(rule.rights) {
+            return Ok(None);
+        }
+        let wanted = applicable(rule.rights, &status);
+        let rights = match &rule.path {
+            Place::Absolute(_) => wanted,
+            _ if judge::covered(&path, wanted, &self.plan.rules) => FsRights::EMPTY,
+            Place::Below(Variable::Entrypoint, _) => self.judge_program(&path, &status, wanted)?,
+            Place::Below(variable, suffix) => {
+                let anchored = self.surroundings.anchor(*variable, suffix);
+                self.judge(anchored, &path, &status, wanted)?
+            }
         };
-        let rights = applicable(rule.rights.intersection(self.handled));
-        let granted = self.judge(rule, &path, status.mode, applicable(rule.rights))?;
-        Ok((granted && !rights.is_empty()).then_some(Grant { place, rights }))
+        let rights = rights.intersection(self.handled);
+        Ok((!rights.is_empty()).then_some(Grant { place, rights }))
     }
 
-    /// Whether the place of `rule`, which the kernel resolved to `path`, is granted.
+    /// What the plan allows on volumes besides, with the path of each.
+    pub(crate) fn on_volumes(mut self) -> Result<Vec<(Shown, Grant)>, PlaceError> {
+        if self.plan.volumes == Volumes::None {
+            return Ok(Vec::new());
+        }
+        let volumes = match self.volumes.take() {
+            Some(volumes) => volumes,
+            None => VolumeTable::read(self.proc)?,
+        };
+        let grants = volumes.grants(self.plan, &self.denials, self.home()?.as_ref())?;
+        let handled = grants.into_iter().map(|(path, grant)| {
+            let rights = grant.rights.intersection(self.handled);
+            (Shown::new(&path), Grant { rights, ..grant })
+        });
+        Ok(handled.collect())
+    }
+
+    fn judge_program(
+        &self,
+        path: &[u8],
+        status: &Status,
+        rights: FsRights,
+    ) -> Result<FsRights, PlaceError> {
+        let granted = judge::entrypoint(path, status.mode).is_ok() && !self.denials.forbid(path)?;
+        Ok(if granted { rights } else { FsRights::EMPTY })
+    }
+
+    /// What is granted of `rights` at a place that the container chose, which the kernel resolved to `path`.
     fn judge(
         &self,
-        rule: &PathRule,
+        anchored: Option<Anchored>,
         path: &[u8],
-        mode: u32,
+        status: &Status,
         rights: FsRights,
-    ) -> Result<bool, PlaceError> {
-        let chosen = match &rule.path {
-            Place::Absolute(_) => return Ok(true),
-            Place::Below(variable, _) => variable,
-        };
-        if judge::covered(path, rights, &self.plan.rules) {
-            return Ok(false);
+    ) -> Result<FsRights, PlaceError> {
+        if judge::untrusted(path).is_err() {
+            return Ok(FsRights::EMPTY);
         }
-        let acceptable = match chosen {
-            Variable::Entrypoint => judge::entrypoint(path, mode).is_ok(),
-            _ => judge::untrusted(path).is_ok() && !self.mounts()?.touch(path),
+        let situation = self.situation(path, status.mount)?;
+        let granted = match situation {
+            Situation::Closed => FsRights::EMPTY,
+            _ if !self.is_led_by_image(anchored, path, situation)? => FsRights::EMPTY,
+            Situation::Volume if self.plan.volumes == Volumes::Read => {
+                rights.intersection(volumes::READ)
+            }
+            Situation::Image | Situation::Volume => rights,
         };
-        Ok(acceptable && !self.denials.forbid(path)?)
+        match granted.is_empty() || self.denials.forbid(path)? {
+            true => Ok(FsRights::EMPTY),
+            false => Ok(granted),
+        }
     }
 
-    fn mounts(&self) -> Result<&Mounts, PlaceError> {
-        if let Some(mounts) = self.mounts.get() {
-            return Ok(mounts);
+    fn situation(&self, path: &[u8], mount: u64) -> Result<Situation, PlaceError> {
+        let volumes = self.volumes()?;
+        Ok(match self.plan.volumes {
+            Volumes::None if volumes.touch(path) => Situation::Closed,
+            Volumes::None => Situation::Image,
+            Volumes::Read | Volumes::AsMounted => volumes.situation(path, mount),
+        })
+    }
+
+    /// Whether the way from the directory that the container named to `path` has no links, or only such as
+    /// lie on the image and lead to what lies there. Others may have been left by anybody.
+    fn is_led_by_image(
+        &self,
+        anchored: Option<Anchored>,
+        path: &[u8],
+        situation: Situation,
+    ) -> Result<bool, PlaceError> {
+        let Some(anchored) = anchored else {
+            return Ok(false);
+        };
+        if anchored.below.is_empty() || anchored.path().to_bytes() == path {
+            return Ok(true);
         }
-        let mounts = Mounts::parse(&self.proc.mountinfo()?);
-        Ok(self.mounts.get_or_init(|| mounts))
+        let named = sys::c_string(anchored.base);
+        let resolve = libc::RESOLVE_NO_MAGICLINKS;
+        let Ok(base) = sys::open(At::Cwd, &named, libc::O_PATH, resolve) else {
+            return Ok(false);
+        };
+        let base_path = self.proc.path_of(&base)?;
+        let straight = [&base_path[..], b"/", anchored.below.as_bytes()].concat();
+        if path == straight {
+            return Ok(true);
+        }
+        if situation != Situation::Image {
+            return Ok(false);
+        }
+        // Any mount on the way is a volume. Only a path from the root may have absolute links then.
+        let resolve = resolve | libc::RESOLVE_NO_XDEV;
+        match sys::open(At::Cwd, &sys::c_string(straight), libc::O_PATH, resolve) {
+            Ok(place) => Ok(self.proc.path_of(&place)? == path),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn volumes(&self) -> Result<&VolumeTable, PlaceError> {
+        if let Some(volumes) = self.volumes.get() {
+            return Ok(volumes);
+        }
+        let volumes = VolumeTable::read(self.proc)?;
+        Ok(self.volumes.get_or_init(|| volumes))
+    }
+
+    /// The directory that `HOME` names, if there is one.
+    fn home(&self) -> Result<Option<Home>, PlaceError> {
+        let home = self
+            .surroundings
+            .path_to(&Place::Below(Variable::Home, String::new()));
+        let resolve = libc::RESOLVE_NO_MAGICLINKS;
+        let opened = home.and_then(|home| sys::open(At::Cwd, &home, libc::O_PATH, resolve).ok());
+        let Some(opened) = opened else {
+            return Ok(None);
+        };
+        let Ok(status) = sys::status(At::Dir(&opened), c"") else {
+            return Ok(None);
+        };
+        let path = self.proc.path_of(&opened)?;
+        Ok(Some(Home {
+            path,
+            mount: status.mount,
+        }))
     }
 
     /// Opens the place of `rule`, and tells the kernel's path of it.
@@ -147,12 +254,12 @@ impl<'a> Places<'a> {
                 }),
             };
         };
-        let resolve = match &rule.path {
-            // The image cannot move what the host named: a link on the way earns nothing.
-            Place::Absolute(_) => libc::RESOLVE_NO_SYMLINKS,
-            Place::Below(..) => libc::RESOLVE_NO_MAGICLINKS,
-        };
-        match sys::open(At::Cwd, &path, libc::O_PATH, resolve) {
+        let mut opened = open_place(&rule.path, &path);
+        if let (Err(Errno(libc::ENOENT)), Some(kind)) = (&opened, rule.create) {
+            self.make(&rule.path, kind)?;
+            opened = open_place(&rule.path, &path);
+        }
+        match opened {
             Ok(place) => {
                 let path = match &rule.path {
                     // A normal path without links is the kernel's path already.
@@ -173,4 +280,47 @@ impl<'a> Places<'a> {
             }),
         }
     }
+
+    /// Makes `place` if it would be granted then.
+    fn make(&self, place: &Place, kind: Create) -> Result<(), PlaceError> {
+        let Place::Below(variable, suffix) = place else {
+            return Ok(());
+        };
+        let Some(anchored) = self.surroundings.anchor(*variable, suffix) else {
+            return Ok(());
+        };
+        let Some(missing) = Missing::find(self.proc, &anchored)? else {
+            return Ok(());
+        };
+        let Ok(status) = sys::status(At::Dir(&missing.nearest), c"") else {
+            return Ok(());
+        };
+        let paths = [&missing.base, &missing.path];
+        let is_acceptable = paths.iter().all(|path| judge::untrusted(path).is_ok());
+        let may_write = match self.situation(&missing.path, status.mount)? {
+            Situation::Image => true,
+            Situation::Volume => self.plan.volumes == Volumes::AsMounted,
+            Situation::Closed => false,
+        };
+        if is_acceptable && may_write && !self.denials.forbid_making(&missing.path)? {
+            // What cannot be made earns nothing: the file system is read-only, for one.
+            let _ = missing.make(kind);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a rule is meant for a file. On a directory it would hold for all files below.
+fn is_for_file(rights: FsRights) -> bool {
+    judge::FILE_RIGHTS.contains_all(rights)
+}
+
+/// Opens `place` by its path.
+fn open_place(place: &Place, path: &CStr) -> Result<OwnedFd, Errno> {
+    let resolve = match place {
+        // The image cannot move what the host named: a link on the way earns nothing.
+        Place::Absolute(_) => libc::RESOLVE_NO_SYMLINKS,
+        Place::Below(..) => libc::RESOLVE_NO_MAGICLINKS,
+    };
+    sys::open(At::Cwd, path, libc::O_PATH, resolve)
 }

@@ -163,6 +163,30 @@ pub(crate) fn status(at: At, path: &CStr) -> Result<Status, Errno> {
     })
 }
 
+/// mkdirat(2): makes the directory `name` in `dir`.
+pub(crate) fn make_directory(dir: &OwnedFd, name: &CStr, mode: u32) -> Result<(), Errno> {
+    // SAFETY: name is a C string.
+    check(unsafe { libc::mkdirat(dir.as_raw_fd(), name.as_ptr(), mode) }.into())?;
+    Ok(())
+}
+
+/// openat(2): makes the empty file `name` in `dir`, where nothing may be yet.
+pub(crate) fn make_file(dir: &OwnedFd, name: &CStr, mode: u32) -> Result<(), Errno> {
+    let exclusive = libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+    let flags = exclusive | libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: name is a C string.
+    let fd = check(unsafe { libc::openat(dir.as_raw_fd(), name.as_ptr(), flags, mode) }.into())?;
+    // SAFETY: the call succeeded, so fd is open and nobody else owns it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd as c_int) });
+    Ok(())
+}
+
+/// geteuid(2).
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: has no preconditions.
+    unsafe { libc::geteuid() }
+}
+
 /// prctl(2) PR_GET_NO_NEW_PRIVS.
 pub(crate) fn has_no_new_privs() -> bool {
     // SAFETY: the call takes integers only.
@@ -226,6 +250,38 @@ pub(crate) fn probe_landlock() -> Result<i64, Errno> {
     let none = std::ptr::null::<u8>();
     // SAFETY: with this flag the kernel reads no memory, and null and 0 are what it demands.
     check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0usize, VERSION) })
+}
+
+/// seccomp(2) SECCOMP_SET_MODE_FILTER with no filter: EFAULT, if the kernel hears it.
+pub(crate) fn probe_seccomp() -> Result<(), Errno> {
+    let (mode, none) = (libc::SECCOMP_SET_MODE_FILTER, std::ptr::null::<u8>());
+    // SAFETY: the kernel reads from the address 0 and fails.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, none) })?;
+    Ok(())
+}
+
+/// seccomp(2) SECCOMP_SET_MODE_FILTER: each instruction is a `struct sock_filter` in little-endian order.
+pub(crate) fn install_filter(instructions: &[u64]) -> Result<(), Errno> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(instructions.len()).map_err(|_| Errno(libc::EINVAL))?,
+        filter: instructions.as_ptr().cast_mut().cast(),
+    };
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: the kernel only reads; program points to len instructions of 8 bytes, and both outlive the call.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, &raw const program) })?;
+    Ok(())
+}
+
+/// prctl(2) PR_GET_SECCOMP: whether any filter is in force.
+pub(crate) fn is_filtered() -> bool {
+    // SAFETY: the call takes integers only.
+    unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) == 2 }
+}
+
+/// prctl(2) PR_CAPBSET_READ: whether a capability is in the bounding set; not if the kernel does not know it.
+pub(crate) fn may_have_capability(capability: u8) -> bool {
+    // SAFETY: the call takes integers only.
+    unsafe { libc::prctl(libc::PR_CAPBSET_READ, u64::from(capability), 0, 0, 0) == 1 }
 }
 
 /// write(2), repeated until everything is written.

@@ -245,3 +245,33 @@ fn components_are_not_prefixes() {
         );
     }
 }
+
+#[test]
+fn volumes_are_what_the_pod_mounts() {
+    for (point, most) in [
+        ("/data", Some(Volumes::AsMounted)),
+        ("/home/u", Some(Volumes::AsMounted)),
+        ("/var/lib/app", Some(Volumes::AsMounted)),
+        ("/etc/config", Some(Volumes::Read)),
+        ("/usr/share/x", Some(Volumes::Read)),
+        ("/lib64/x", Some(Volumes::Read)),
+        ("/run/app", Some(Volumes::Read)),
+        ("/", None),
+        ("/home", None),
+        ("/etc", None),
+        ("/run", None),
+        ("/proc/bus", None),
+        ("/sys/fs/cgroup", None),
+        ("/dev/shm", None),
+        ("/dev/termination-log", None),
+        ("/nono", None),
+        ("/etc/hosts", None),
+        ("/etc/resolv.conf", None),
+        ("/run/.containerenv", None),
+        ("/run/secrets/x", None),
+        ("/var/run/secrets/kubernetes.io/serviceaccount", None),
+        ("(unreachable)/x", None),
+    ] {
+        assert_eq!(volume(point.as_bytes()).ok(), most, "{point}");
+    }
+}

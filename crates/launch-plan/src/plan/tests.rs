@@ -134,3 +134,13 @@ fn the_digest_follows_the_content() {
     assert_ne!(first.digest, other.encode().unwrap().digest);
     assert_eq!(first.digest.to_string().len(), 64);
 }
+
+#[test]
+fn every_place_of_a_plan_is_made_out_to_the_user() {
+    let mut plan = plan();
+    plan.rules[0].path = Place::parse("/run/user/$UID").unwrap();
+    plan.deny = vec![Place::parse("$HOME/$UID/x").unwrap()];
+    let plan = plan.for_user(7);
+    assert_eq!(plan.rules[0].path.to_string(), "/run/user/7");
+    assert_eq!(plan.deny[0].to_string(), "$HOME/7/x");
+}

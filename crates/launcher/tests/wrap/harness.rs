@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use kubefence_launch_plan::{
-    FORMAT, FsRight, FsRights, Handled, LaunchPlan, NetRight, PathRule, Place, PortRule,
+    Create, FORMAT, FsRight, FsRights, Handled, LaunchPlan, NetRight, PathRule, Place, PortRule,
     ProfileName, Scope, Volumes,
 };
 use tempfile::TempDir;
@@ -67,6 +67,8 @@ pub(crate) trait PlanExt: Sized {
     fn optional(self, path: &str, rights: FsRights) -> Self {
         self.rule(path, rights, true)
     }
+    /// An optional directory that is made.
+    fn create(self, path: &str, rights: FsRights) -> Self;
     fn deny(self, path: &str) -> Self;
     fn handle(self, net: &[NetRight], scopes: &[Scope]) -> Self;
     fn port(self, port: u16, rights: &[NetRight]) -> Self;
@@ -82,6 +84,12 @@ impl PlanExt for LaunchPlan {
             origin: "test rule".into(),
         });
         self
+    }
+
+    fn create(self, path: &str, rights: FsRights) -> Self {
+        let mut plan = self.optional(path, rights);
+        plan.rules.last_mut().unwrap().create = Some(Create::Directory);
+        plan
     }
 
     fn deny(mut self, path: &str) -> Self {

@@ -53,6 +53,48 @@ fn only_listed_ports_can_be_bound() {
 }
 
 #[test]
+fn one_right_on_a_port_is_not_the_other() {
+    let (_listener, port) = listener();
+    for (right, granted) in [
+        (NetRight::ConnectTcp, "connect"),
+        (NetRight::BindTcp, "bind"),
+    ] {
+        let node = Node::new(&plan().handle(NetRight::ALL, &[]).port(port, &[right]));
+        for call in ["connect", "bind"] {
+            let code = run(&mut node.wrap(&["perl", "-e", &tcp(call, port)])).code;
+            // To bind a port that is listened on fails for want of the port, not of the right.
+            let refused = code == Some(libc::EACCES);
+            assert_eq!(refused, call != granted, "{right}: {call}: {code:?}");
+        }
+        run(&mut node.bare(&["perl", "-e", &tcp("connect", port)])).succeeded();
+    }
+}
+
+#[test]
+fn ports_are_the_same_for_ipv6() {
+    let listener = || TcpListener::bind("[::1]:0").unwrap();
+    let (allowed, other) = (listener(), listener());
+    let [allowed_port, other_port] = [&allowed, &other].map(|l| l.local_addr().unwrap().port());
+    let plan = plan()
+        .handle(NetRight::ALL, &[])
+        .port(allowed_port, &[NetRight::ConnectTcp]);
+    let node = Node::new(&plan);
+    for (port, code) in [(allowed_port, 0), (other_port, libc::EACCES)] {
+        let script = tcp("connect", port)
+            .replace("AF_INET,", "AF_INET6,")
+            .replace("pack_sockaddr_in", "pack_sockaddr_in6")
+            .replace("INADDR_LOOPBACK", "inet_pton(AF_INET6, '::1')")
+            .replace(
+                "use Socket;",
+                "use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6);",
+            );
+        let argv = ["perl", "-e", &script];
+        assert_eq!(run(&mut node.wrap(&argv)).code, Some(code), "{port}");
+        run(&mut node.bare(&argv)).succeeded();
+    }
+}
+
+#[test]
 fn a_plan_without_tcp_rights_leaves_the_network_alone() {
     let (_a, port) = listener();
     let node = Node::new(&plan());

@@ -127,7 +127,7 @@ fn device_ioctls_need_their_right() {
     let ioctl = FsRights::of(&[kubefence_launch_plan::FsRight::IoctlDev]);
     let node = Node::new(
         &plan()
-            .require("/dev/pts", RW_FILE.union(ioctl))
+            .require("/dev/pts", READ.union(RW_FILE).union(ioctl))
             .require("/dev/urandom", RW_FILE),
     );
     for (script, code) in [(&tty, 0), (&random, libc::EACCES)] {
@@ -135,4 +135,19 @@ fn device_ioctls_need_their_right() {
         assert_eq!(run(&mut node.wrap(&argv)).code, Some(code), "{script}");
         run(&mut node.bare(&argv)).succeeded();
     }
+}
+
+#[test]
+fn a_rule_for_a_file_opens_no_directory() {
+    let node = Node::with(|work| plan().require(&format!("{work}/place"), RW_FILE));
+    let place = node.work().join("place");
+    fs::write(&place, "text").unwrap();
+    run(&mut node.wrap_sh("cat place && echo x >> place")).succeeded();
+
+    fs::remove_file(&place).unwrap();
+    fs::create_dir(&place).unwrap();
+    fs::write(place.join("file"), "text").unwrap();
+    run(&mut node.bare_sh("cat place/file")).succeeded();
+    run(&mut node.wrap_sh("cat place/file")).denied();
+    run(&mut node.wrap_sh("echo x >> place/file")).denied();
 }
