@@ -1,6 +1,6 @@
 # The door to everything: what takes more than a line lives in xtask/ and tests/e2e/.
 .DEFAULT_GOAL := build
-.PHONY: build setup demo test e2e parity fuzz bench lint deny fmt clean
+.PHONY: build setup demo test e2e agents parity fuzz bench lint deny fmt clean
 
 build: ## ./nono, ./10-nono-nri and ./kubefence, static and checked
 	cargo xtask build
@@ -16,6 +16,9 @@ test: setup build ## all suites; the last line counts them
 
 e2e: setup build ## only the checks on a real runtime
 	cargo run --quiet --package e2e --bin e2e
+
+agents: setup build ## coding agents and language tools under their profiles, on a real runtime
+	cargo run --quiet --package e2e --bin agents
 
 parity: setup build ## upstream nono and our launcher, operation by operation
 	cargo xtask parity

@@ -3,6 +3,7 @@
 //! Each is an OCI archive in `.cache/images`, named after a hash of everything it is made from, and put there by
 //! rename: a changed recipe gives a new file, and an interrupted build leaves none.
 
+mod agents;
 mod archive;
 mod debian;
 mod hostile;
@@ -25,6 +26,8 @@ use crate::terminal::progress;
 pub const BUSYBOX: &str = "busybox";
 /// Debian with Python, Node and Go.
 pub const DEBIAN: &str = "debian";
+/// Debian with coding agents, Node and git; the user `agent` is 1000.
+pub const AGENTS: &str = "agents";
 /// Nothing but the static probe, as /probe.
 pub const SCRATCH: &str = "scratch";
 /// Hostile loader, name service, iconv and preload configuration; a dynamic probe as /bin/probe.
@@ -94,6 +97,7 @@ fn recipe(image: &str) -> Result<Recipe> {
         REDIRECT => links::redirect(),
         GRASPING => links::grasping(),
         DEBIAN => debian::recipe(),
+        AGENTS => agents::recipe(),
         _ => bail!("no test image is called {image}"),
     }
 }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agents;
 pub mod checks;
 pub mod cleanup;
 pub mod cri;

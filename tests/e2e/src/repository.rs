@@ -120,3 +120,27 @@ pub fn tool_home(tool: &str, version: &str) -> Result<PathBuf> {
     }
     Ok(home)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_of_both_registries_are_understood() {
+        let agents = Agents {
+            suite: "suite".to_owned(),
+            packages: Vec::new(),
+            pypi: vec!["a-b==1.2".to_owned()],
+            npm: vec!["@scope/c@3.4".to_owned(), "d@5.6".to_owned()],
+        };
+        for (name, version) in [("a-b", "1.2"), ("@scope/c", "3.4"), ("d", "5.6")] {
+            assert_eq!(agents.version_of(name).unwrap(), version);
+        }
+        assert!(agents.version_of("c").is_err());
+    }
+
+    #[test]
+    fn the_committed_file_can_be_read() {
+        Versions::read().unwrap();
+    }
+}
