@@ -98,17 +98,26 @@ pub(crate) struct WhyArgs {
     #[arg(long)]
     pub(crate) port: Option<u16>,
     /// HOME of the container
-    #[arg(long, default_value = "/root", value_name = "DIR")]
+    #[arg(long, default_value = "/root", value_name = "DIR", value_parser = directory)]
     pub(crate) home: String,
     /// Working directory of the container
-    #[arg(long, value_name = "DIR")]
-    pub(crate) workdir: Option<String>,
-    /// TMPDIR of the container
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, default_value = "/", value_name = "DIR", value_parser = directory)]
+    pub(crate) workdir: String,
+    /// TMPDIR of the container, if it is set
+    #[arg(long, value_name = "DIR", value_parser = directory)]
     pub(crate) tmpdir: Option<String>,
     /// User ID of the container
     #[arg(long, value_name = "UID")]
     pub(crate) uid: Option<u32>,
+}
+
+/// A directory as the launcher takes it from the container.
+fn directory(text: &str) -> Result<String, &'static str> {
+    let climbs = text.split('/').any(|component| component == "..");
+    match text.starts_with('/') && !climbs {
+        true => Ok(text.to_owned()),
+        false => Err("an absolute path without `..` is expected; the launcher takes no other"),
+    }
 }
 
 #[cfg(test)]

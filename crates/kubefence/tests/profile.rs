@@ -230,7 +230,7 @@ fn custom_profiles_are_found_in_their_directory() {
     let output = kubefence(&why);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        !output.status.success() && stderr.contains("broken.json:1:"),
+        output.status.success() && stderr.contains("broken.json:1:"),
         "{stderr}"
     );
 }

@@ -25,8 +25,8 @@ mod seccomp;
 pub use name::{InvalidProfileName, ProfileName};
 pub use place::{InvalidPlace, Place, Variable};
 pub use plan::{
-    Create, DecodeError, FORMAT, Handled, InvalidPlan, LaunchPlan, OLDEST_FORMAT, PathRule,
-    PortRule, Volumes,
+    Create, DecodeError, FORMAT, Handled, InvalidPlan, LaunchPlan, MAX_PLAN_SIZE, OLDEST_FORMAT,
+    PathRule, PortRule, Volumes,
 };
 #[cfg(feature = "digest")]
 pub use plan::{EncodedPlan, PlanDigest};

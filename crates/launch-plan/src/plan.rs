@@ -10,6 +10,9 @@ pub const FORMAT: u32 = 1;
 /// The oldest format version that this build reads: the previous one, once there is one.
 pub const OLDEST_FORMAT: u32 = if FORMAT > 1 { FORMAT - 1 } else { FORMAT };
 
+/// Longest encoded plan, in bytes. The built-in ones have less than 32 KiB.
+pub const MAX_PLAN_SIZE: usize = 1 << 20;
+
 /// What one launch enforces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -194,6 +197,9 @@ pub enum InvalidPlan {
     /// A rule that allows nothing.
     #[error("rule for {0} grants nothing")]
     EmptyRule(String),
+    /// The launcher would not read it.
+    #[error("the plan has {0} bytes, more than {MAX_PLAN_SIZE}: name fewer places")]
+    TooBig(usize),
     /// The launcher would make a place that the host named.
     #[error("rule for {0} makes what is not below a variable")]
     Create(String),
@@ -360,6 +366,9 @@ impl LaunchPlan {
         self.validate()?;
         let mut bytes = serde_json::to_vec(self).expect("a plan has only string keys");
         bytes.push(b'\n');
+        if bytes.len() > MAX_PLAN_SIZE {
+            return Err(InvalidPlan::TooBig(bytes.len()));
+        }
         let mut hex = String::with_capacity(64);
         for byte in sha2::Sha256::digest(&bytes) {
             write!(hex, "{byte:02x}").expect("writing to a String cannot fail");

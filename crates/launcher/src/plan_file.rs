@@ -13,15 +13,15 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
-use kubefence_launch_plan::{DecodeError, LaunchPlan, ProfileName};
+use kubefence_launch_plan::{DecodeError, LaunchPlan, MAX_PLAN_SIZE, ProfileName};
 
 use crate::errno::Errno;
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
 use crate::sys::{self, At};
 
-/// Longest plan, in bytes. The built-in ones have less than 16 KiB.
-const MAX_SIZE: u64 = 1 << 20;
+/// Longest plan, in bytes.
+const MAX_SIZE: u64 = MAX_PLAN_SIZE as u64;
 
 /// Why there is no plan to apply.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! Compilation: a resolved profile becomes a launch plan.
 
+use std::collections::{HashMap, HashSet};
+
 use kubefence_launch_plan::{
     Abi, Arch, FORMAT, FsRight, FsRights, Handled, InvalidPlan, LAUNCHER, LaunchPlan, MOUNT_POINT,
     NetRight, PLANS_DIR, PROFILES_DIR, PathRule, Place, PortRule, Scope, SeccompFilter, judge,
@@ -84,9 +86,9 @@ impl ResolvedProfile {
                 reason: missing.reason,
             });
         }
-        let mut rules = launcher_rules();
+        let mut rules = Rules::new();
         for grant in &self.grants {
-            add(&mut rules, grant);
+            rules.add(grant);
         }
         let handled = self.handled();
         let plan = LaunchPlan {
@@ -95,13 +97,13 @@ impl ResolvedProfile {
             min_abi: self.min_abi(&handled),
             log_denials: self.landlock.log_denials,
             handled,
-            rules,
+            rules: rules.rules,
             ports: self.ports(),
             deny: self.deny(),
             volumes: self.volumes,
             seccomp: self.seccomp(options)?,
         };
-        plan.validate().map_err(|source| CompileError::Invalid {
+        plan.encode().map_err(|source| CompileError::Invalid {
             profile: self.name.to_string(),
             source,
         })?;
@@ -157,10 +159,11 @@ impl ResolvedProfile {
             profile: profile(),
             reason: error.to_string(),
         };
-        let restricts_ports = self.network.connect.is_some() || self.network.listen.is_some();
+        let lists = [&self.network.connect, &self.network.listen];
+        let tcp = lists.into_iter().flatten().any(|ports| !ports.is_empty());
         let network = match self.network.block {
-            true => Some(NetworkRules::Block),
-            false => restricts_ports.then_some(NetworkRules::TcpPorts),
+            true => Some(NetworkRules::Block { tcp }),
+            false => (lists != [&None, &None]).then_some(NetworkRules::TcpPorts),
         };
         let mut filters = Vec::new();
         if options.seccomp.is_none() && network.is_none() {
@@ -203,13 +206,12 @@ impl ResolvedProfile {
     }
 
     fn deny(&self) -> Vec<Place> {
-        let mut places: Vec<Place> = Vec::new();
-        for denial in &self.denials {
-            if !places.contains(&denial.place) {
-                places.push(denial.place.clone());
-            }
-        }
+        let mut known = HashSet::new();
+        let places = self.denials.iter().map(|denial| &denial.place);
         places
+            .filter(|place| known.insert(*place))
+            .cloned()
+            .collect()
     }
 }
 
@@ -233,30 +235,47 @@ pub(crate) fn launcher_rules() -> Vec<PathRule> {
     rules.into_iter().map(rule).collect()
 }
 
-/// Adds a rule, or widens the one that stands for the same place. A rule for a file stays apart from one
-/// for a directory: the launcher applies it only where a file stands.
-fn add(rules: &mut Vec<PathRule>, grant: &Grant) {
-    let rights = grant.access.rights();
-    let for_file = |rights: FsRights| judge::FILE_RIGHTS.contains_all(rights);
-    let same = |rule: &&mut PathRule| {
-        rule.path == grant.place && for_file(rule.rights) == for_file(rights)
-    };
-    match rules.iter_mut().find(same) {
-        Some(rule) => {
-            rule.rights = rule.rights.union(rights);
-            rule.create = rule.create.or(grant.access.create());
-            if !rule.origin.split(", ").any(|origin| origin == grant.origin) {
-                rule.origin = format!("{}, {}", rule.origin, grant.origin);
-            }
+/// Rules under construction.
+struct Rules {
+    rules: Vec<PathRule>,
+    /// Where the rule for a place stands. A rule for a file stays apart from one for a directory: the
+    /// launcher applies it only where a file stands.
+    known: HashMap<(Place, bool), usize>,
+}
+
+impl Rules {
+    fn new() -> Self {
+        Self {
+            rules: launcher_rules(),
+            known: HashMap::new(),
         }
-        None => rules.push(PathRule {
-            path: grant.place.clone(),
-            rights,
-            // Images differ: a path that an image lacks needs no rule.
-            optional: true,
-            create: grant.access.create(),
-            origin: grant.origin.clone(),
-        }),
+    }
+
+    /// Adds a rule, or widens the one that stands for the same place.
+    fn add(&mut self, grant: &Grant) {
+        let rights = grant.access.rights();
+        let is_for_file = judge::FILE_RIGHTS.contains_all(rights);
+        let at = *self
+            .known
+            .entry((grant.place.clone(), is_for_file))
+            .or_insert(self.rules.len());
+        match self.rules.get_mut(at) {
+            Some(rule) => {
+                rule.rights = rule.rights.union(rights);
+                rule.create = rule.create.or(grant.access.create());
+                if !rule.origin.split(", ").any(|origin| origin == grant.origin) {
+                    rule.origin = format!("{}, {}", rule.origin, grant.origin);
+                }
+            }
+            None => self.rules.push(PathRule {
+                path: grant.place.clone(),
+                rights,
+                // Images differ: a path that an image lacks needs no rule.
+                optional: true,
+                create: grant.access.create(),
+                origin: grant.origin.clone(),
+            }),
+        }
     }
 }
 

@@ -124,6 +124,7 @@ pub(crate) struct Document<'a> {
 impl<'a> Document<'a> {
     /// Parses `text`; `file` is its name, which also tells its syntax.
     pub(crate) fn parse(file: &str, text: &'a str) -> Result<Self, Diagnostic> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = Lines::of(text);
         let file: Arc<str> = file.into();
         let complain =

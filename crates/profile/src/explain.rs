@@ -3,6 +3,7 @@
 //! The answer is worked out from names alone. What only the container's file system tells (links, mounts,
 //! whether a denied place exists) is said in words.
 
+mod denial;
 mod ports;
 mod rules;
 
@@ -149,7 +150,8 @@ pub struct Surroundings {
 pub enum Verdict {
     /// It is allowed.
     Allowed,
-    /// It is allowed unless a place that the profile denies exists where a rule would open it up.
+    /// The container decides: whether a place that the profile denies exists where a rule would open it up, or
+    /// whether the path lies on a volume.
     Depends,
     /// It is denied.
     Denied,
@@ -209,36 +211,27 @@ impl ResolvedProfile {
     ) -> Result<Explanation, UnknownPath> {
         let path = rules::absolute(path, container).ok_or_else(|| UnknownPath(path.to_owned()))?;
         let rules = rules(self, container);
-        let (on_path, on_directory) = operation.needs();
-        let directory = parent(&path);
-        let needed = (on_path.iter().map(|right| (*right, path.as_str())))
-            .chain(on_directory.iter().map(|right| (*right, directory)));
-        let mut verdict = Verdict::Allowed;
-        let mut rights = Vec::new();
         let mut notes = Vec::new();
-        for (right, on) in needed {
-            let found = best(&rules, right, on);
-            verdict = worse(verdict, found.map(|rule| &rule.standing));
-            if let Some(Rule {
-                standing: Standing::Unless(denial),
-                ..
-            }) = found
-            {
-                note(&mut notes, rules::unless(denial));
-            }
-            rights.push(RightExplained {
-                right,
-                on: on.to_owned(),
-                granted_by: found.map(Rule::named),
-            });
-        }
+        let rights = needed(operation, &path, &rules, &mut notes);
         let denial = self.denial_of(&path, container);
+        let mut verdict = match denial {
+            Some(_) => Verdict::Denied,
+            None => rights
+                .iter()
+                .fold(Verdict::Allowed, |verdict, right| worse(verdict, right)),
+        };
+        let mut remedy = None;
         if verdict == Verdict::Denied {
-            rules::explain_denial(self, &rules, &path, denial, &mut notes);
+            notes.clear();
+            denial::say_why(self, &rules, &path, denial, &mut notes);
+            if denial.is_none() && denial::volumes_may_allow(self, operation, &path) {
+                verdict = Verdict::Depends;
+                notes.push("filesystem.volumes allows it on a volume of the pod".to_owned());
+            } else if denial.is_none() {
+                remedy = self.remedy(operation, &path, container);
+            }
         }
-        let remedy = (verdict == Verdict::Denied && denial.is_none())
-            .then(|| remedy(operation, &path, directory, container))
-            .flatten();
+        let rights = rights.into_iter().map(|(right, _)| right).collect();
         Ok(Explanation {
             verdict,
             path,
@@ -246,6 +239,25 @@ impl ResolvedProfile {
             notes,
             remedy,
         })
+    }
+
+    /// The smallest statement that would allow it, if one can that is not dropped.
+    fn remedy(&self, operation: Operation, path: &str, container: &Surroundings) -> Option<String> {
+        let (key, on) = operation.smallest_key()?;
+        let path = match on {
+            On::Path => path,
+            On::Directory => parent(path),
+        };
+        let opens_denied = |denial: &Denial| {
+            let place = rules::resolved(&denial.place, container);
+            place.is_some_and(|place| judge::related(path.as_bytes(), place.as_bytes()))
+        };
+        if self.denials.iter().any(opens_denied) {
+            return None;
+        }
+        let path = rules::with_variable(path, container);
+        Place::parse(&path).ok()?;
+        Some(format!("\"filesystem\": {{ \"{key}\": [{path:?}] }}"))
     }
 
     /// The denial that `path` lies in.
@@ -271,8 +283,34 @@ fn best<'a>(rules: &'a [Rule], right: FsRight, path: &str) -> Option<&'a Rule> {
     found.or_else(|| rules.iter().find(grants))
 }
 
-fn worse(so_far: Verdict, standing: Option<&Standing>) -> Verdict {
-    match (so_far, standing) {
+/// The rights that `operation` needs, each with the standing of the rule that grants it.
+fn needed<'a>(
+    operation: Operation,
+    path: &str,
+    rules: &'a [Rule],
+    notes: &mut Vec<String>,
+) -> Vec<(RightExplained, Option<&'a Standing>)> {
+    let (on_path, on_directory) = operation.needs();
+    let directory = parent(path);
+    let needed = (on_path.iter().map(|right| (*right, path)))
+        .chain(on_directory.iter().map(|right| (*right, directory)));
+    let explained = needed.map(|(right, on)| {
+        let found = best(rules, right, on);
+        if let Some(Standing::Unless(denial)) = found.map(|rule| &rule.standing) {
+            note(notes, denial::unless(denial));
+        }
+        let explained = RightExplained {
+            right,
+            on: on.to_owned(),
+            granted_by: found.map(Rule::named),
+        };
+        (explained, found.map(|rule| &rule.standing))
+    });
+    explained.collect()
+}
+
+fn worse(so_far: Verdict, right: &(RightExplained, Option<&Standing>)) -> Verdict {
+    match (so_far, right.1) {
         (Verdict::Denied, _) | (_, None) => Verdict::Denied,
         (Verdict::Depends, _) | (_, Some(Standing::Unless(_))) => Verdict::Depends,
         _ => Verdict::Allowed,
@@ -284,23 +322,6 @@ fn parent(path: &str) -> &str {
         Some(0) | None => "/",
         Some(slash) => &path[..slash],
     }
-}
-
-/// The smallest statement that would allow it.
-fn remedy(
-    operation: Operation,
-    path: &str,
-    directory: &str,
-    container: &Surroundings,
-) -> Option<String> {
-    let (key, on) = operation.smallest_key()?;
-    let path = match on {
-        On::Path => path,
-        On::Directory => directory,
-    };
-    let path = rules::with_variable(path, container);
-    Place::parse(&path).ok()?;
-    Some(format!("\"filesystem\": {{ \"{key}\": [{path:?}] }}"))
 }
 
 #[cfg(test)]

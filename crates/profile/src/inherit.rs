@@ -47,12 +47,14 @@ fn collect<'a>(
             let message = format!("extends is more than {MAX_DEPTH} profiles deep");
             return Err(Diagnostic::error(base.at.clone(), message));
         }
+        // What two ways lead to counts once, or the second would undo what came between.
+        if bases.contains(&found.name) {
+            continue;
+        }
         chain.push(&found.name);
         statements.overlay(collect(found, sources, chain, bases)?);
         chain.pop();
-        if !bases.contains(&found.name) {
-            bases.push(found.name.clone());
-        }
+        bases.push(found.name.clone());
     }
     statements.overlay(profile.statements.clone());
     Ok(statements)

@@ -16,6 +16,8 @@ pub(crate) enum InvalidPath {
     Pattern(String),
     #[error("{0:?}: write $HOME instead of ${{HOME}}")]
     Braces(String),
+    #[error("{0:?}: only the beginning can be a variable, and a later component $UID")]
+    Variable(String),
     #[error(transparent)]
     Place(#[from] InvalidPlace),
 }
@@ -39,6 +41,10 @@ impl FromStr for PathText {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("$HOME{rest}"),
             _ => trimmed.to_owned(),
         };
+        let mut later = expanded.split('/').skip(1);
+        if later.any(|component| component.contains('$') && component != "$UID") {
+            return Err(InvalidPath::Variable(text.to_owned()));
+        }
         Ok(Self(Place::parse(&expanded)?))
     }
 }
@@ -70,6 +76,8 @@ mod tests {
             ("usr", "must be absolute"),
             ("/usr/../etc", "must be normal"),
             ("~x", "must be absolute"),
+            ("/home/$USER/x", "only the beginning can be a variable"),
+            ("/srv/$HOME", "only the beginning can be a variable"),
             ("$NOPE/x", "unknown variable"),
         ] {
             let error = text.parse::<PathText>().unwrap_err().to_string();

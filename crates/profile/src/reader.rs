@@ -153,20 +153,13 @@ impl<'a> Reader<'a> {
     fn key(&mut self, key: &'static Key, entry: &Entry) {
         match key.effect {
             Effect::Applied => self.applied(key, &entry.node),
-            _ if entry.node.value.is_nothing() => self.take_back(key),
+            _ if entry.node.value.is_nothing() => {}
             Effect::Ignored => {
                 let message = format!("{} has no effect: {}", key.path, key.about);
                 let at = self.document.location(entry.key_span.start);
                 self.diagnostics.push(Diagnostic::warning(at, message));
             }
             Effect::Refused => self.unenforceable(key, &entry.node),
-        }
-    }
-
-    /// `null`, an empty list and the like end what a base asked for.
-    fn take_back(&mut self, key: &'static Key) {
-        if key.effect == Effect::Refused {
-            self.statements.unenforceable.insert(key.path, None);
         }
     }
 

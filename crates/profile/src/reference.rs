@@ -59,6 +59,9 @@ mod tests {
         let page = include_str!("../../../docs/profiles.md");
         let (_, rest) = page.split_once("<!-- reference -->\n").unwrap();
         let (held, _) = rest.split_once("<!-- end of reference -->").unwrap();
-        assert_eq!(held.trim(), reference().trim());
+        assert!(
+            held.trim() == reference().trim(),
+            "docs/profiles.md is out of date: put the output of `kubefence profile reference` between its marks"
+        );
     }
 }

@@ -19,6 +19,8 @@ use crate::suggest::did_you_mean;
 pub struct ResolvedProfile {
     /// The profile's name.
     pub name: ProfileName,
+    /// Where it begins.
+    pub at: Location,
     /// One sentence for people.
     pub description: String,
     /// The profiles that it builds on.
@@ -130,6 +132,7 @@ pub(crate) fn resolve(
     let (grants, dropped) = conflict::settle(grants, &denials);
     Ok(ResolvedProfile {
         name: source.name.clone(),
+        at: source.at.clone(),
         description: source.description.clone(),
         bases,
         groups: taken.into_iter().map(|(name, _)| name).collect(),

@@ -26,7 +26,11 @@ fn section(path: &str) -> Value {
         let value = keys::find(&path).map_or_else(|| section(&path), property);
         properties.insert(name.to_owned(), value);
     }
-    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+    let kind = match path {
+        "" => json!("object"),
+        _ => json!(["object", "null"]),
+    };
+    json!({ "type": kind, "properties": properties, "additionalProperties": false })
 }
 
 fn property(key: &Key) -> Value {
@@ -47,11 +51,14 @@ fn property(key: &Key) -> Value {
 
 fn kind(kind: Kind) -> Value {
     let entries = |member: &str| {
-        json!({ "type": "array", "items": { "anyOf": [
+        json!({ "type": ["array", "null"], "items": { "anyOf": [
             { "type": "string" },
             {
                 "type": "object",
-                "properties": { member: { "type": "string" }, "when": { "type": "string" } },
+                "properties": {
+                    member: { "type": "string" },
+                    "when": { "enum": ["linux", "macos", "windows"] }
+                },
                 "required": [member],
                 "additionalProperties": false
             }
@@ -60,15 +67,19 @@ fn kind(kind: Kind) -> Value {
     match kind {
         Kind::Text => json!({ "type": ["string", "null"] }),
         Kind::Flag => json!({ "type": ["boolean", "null"] }),
-        Kind::Number => json!({ "type": ["integer", "null"], "minimum": 1 }),
+        Kind::Number => json!({ "type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX }),
         Kind::Paths => entries("path"),
         Kind::Names => entries("name"),
         Kind::NameOrNames => json!({ "anyOf": [{ "type": ["string", "null"] }, entries("name")] }),
         Kind::Ports => json!({
-            "type": "array",
+            "type": ["array", "null"],
+            "minItems": 1,
             "items": { "type": "integer", "minimum": 1, "maximum": 65535 }
         }),
-        Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Choice(words) => {
+            let words = words.iter().map(|word| json!(word)).chain([Value::Null]);
+            json!({ "enum": words.collect::<Vec<_>>() })
+        }
         Kind::Any => json!({}),
     }
 }
@@ -82,6 +93,9 @@ mod tests {
     fn the_committed_schema_is_this_one() {
         let committed = include_str!("../../../profiles/profile.schema.json");
         let committed: Value = serde_json::from_str(committed).unwrap();
-        assert_eq!(committed, schema());
+        assert!(
+            committed == schema(),
+            "out of date: `kubefence profile schema > profiles/profile.schema.json`"
+        );
     }
 }

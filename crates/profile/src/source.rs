@@ -1,6 +1,7 @@
 //! A profile as its file states it, before anything is looked up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
 
 use kubefence_launch_plan::{Abi, ProfileName, Volumes};
 
@@ -106,12 +107,9 @@ impl Statements {
     }
 }
 
-fn append<T, K: PartialEq>(base: &mut Vec<T>, more: Vec<T>, identity: impl Fn(&T) -> K) {
-    for item in more {
-        if !base.iter().any(|known| identity(known) == identity(&item)) {
-            base.push(item);
-        }
-    }
+fn append<T, K: Eq + Hash>(base: &mut Vec<T>, more: Vec<T>, identity: impl Fn(&T) -> K) {
+    let mut known: HashSet<K> = base.iter().map(&identity).collect();
+    base.extend(more.into_iter().filter(|item| known.insert(identity(item))));
 }
 
 fn replace<T>(base: &mut Option<T>, stated: Option<T>) {

@@ -4,7 +4,8 @@
 //! MPTCP, SMC and RDS sockets, beneath which the kernel speaks TCP
 //! (<https://github.com/landlock-lsm/linux/issues/54>); by sending with MSG_FASTOPEN, which connects
 //! without connect(2) (<https://github.com/landlock-lsm/linux/issues/41>); by writing the packets oneself;
-//! and through an io_uring, whose calls no filter sees.
+//! by having netfilter carry an allowed port's packets to another one; and through an io_uring, whose calls
+//! no filter sees. And listen(2) on a socket that was never bound takes a port without bind(2).
 
 use kubefence_launch_plan::{Arch, SeccompFilter};
 use seccompiler::SeccompAction;
@@ -19,8 +20,12 @@ use crate::uapi::*;
 pub enum NetworkRules {
     /// Some TCP ports are allowed: nothing else may do what TCP does. UDP stays open.
     TcpPorts,
-    /// The network is blocked: only local sockets, netlink, and TCP, which Landlock judges.
-    Block,
+    /// The network is blocked: only local sockets and routing netlink.
+    Block {
+        /// Some TCP ports are allowed all the same: TCP sockets stay, and Landlock judges their ports. Without,
+        /// there are none, because one that is never bound can still listen.
+        tcp: bool,
+    },
 }
 
 const IP: [u32; 2] = [AF_INET, AF_INET6];
@@ -37,8 +42,8 @@ pub fn network_filter(rules: NetworkRules, arch: Arch) -> Result<SeccompFilter, 
     for (rules, action) in ways_round_landlock(arch)? {
         program = program.then(rules, &action)?;
     }
-    if rules == NetworkRules::Block {
-        program = program.then(open_families(arch)?, &ALLOW)?.then(
+    if let NetworkRules::Block { tcp } = rules {
+        program = program.then(open_families(arch, tcp)?, &ALLOW)?.then(
             Rules::new(arch).all(["socket", "socketpair"])?,
             &refuse(EACCES),
         )?;
@@ -52,12 +57,14 @@ pub fn network_filter(rules: NetworkRules, arch: Arch) -> Result<SeccompFilter, 
 }
 
 /// Each with the error of a kernel that cannot do it, for which programs have a way out.
-fn ways_round_landlock(arch: Arch) -> Result<[(Rules, SeccompAction); 6], CompileError> {
+fn ways_round_landlock(arch: Arch) -> Result<[(Rules, SeccompAction); 8], CompileError> {
     let new = || Rules::new(arch);
     Ok([
         (other_streams(new())?, refuse(EPROTONOSUPPORT)),
         (other_families(new())?, refuse(EAFNOSUPPORT)),
         (raw(new())?, refuse(EPERM)),
+        (other_netlink(new())?, refuse(EPROTONOSUPPORT)),
+        (netfilter_tables(new())?, refuse(EPERM)),
         (fast_open(new())?, refuse(EOPNOTSUPP)),
         // Turns a TCP socket into one of SMC, but also TLS in the kernel on: a filter cannot read which.
         (
@@ -103,6 +110,26 @@ fn raw(rules: Rules) -> Result<Rules, CompileError> {
     Ok(rules)
 }
 
+/// Netlink of another protocol than routing. With CAP_NET_ADMIN, nftables among them redirects connections
+/// from an allowed port to any other, after Landlock's check.
+fn other_netlink(rules: Rules) -> Result<Rules, CompileError> {
+    let other = Arg::IsNot(2, NETLINK_ROUTE);
+    rules.when("socket", &[Arg::Is(0, AF_NETLINK), other])
+}
+
+/// The same through the older interfaces, which are options of any socket: of IPv4, all numbers from the first
+/// of netfilter's on are its own (iptables, arptables, ebtables, IPVS); of IPv6, ordinary ones follow.
+fn netfilter_tables(rules: Rules) -> Result<Rules, CompileError> {
+    let option = |number| [Arg::Is(1, IPPROTO_IPV6), Arg::Is(2, number)];
+    rules
+        .when(
+            "setsockopt",
+            &[Arg::Is(1, IPPROTO_IP), Arg::AtLeast(2, IPT_SO_SET_REPLACE)],
+        )?
+        .when("setsockopt", &option(IPT_SO_SET_REPLACE))?
+        .when("setsockopt", &option(IPT_SO_SET_ADD_COUNTERS))
+}
+
 fn fast_open(rules: Rules) -> Result<Rules, CompileError> {
     let flagged = |argument| Arg::Masked(argument, MSG_FASTOPEN, MSG_FASTOPEN);
     rules
@@ -111,13 +138,14 @@ fn fast_open(rules: Rules) -> Result<Rules, CompileError> {
         .when("sendmmsg", &[flagged(3)])
 }
 
-/// The sockets that stay when the network is blocked.
-fn open_families(arch: Arch) -> Result<Rules, CompileError> {
+/// The sockets that stay when the network is blocked. (Of netlink and of streams, the ways round are refused
+/// before.)
+fn open_families(arch: Arch, tcp: bool) -> Result<Rules, CompileError> {
     let rules = Rules::new(arch)
         .when("socket", &[Arg::Is(0, AF_UNIX)])?
         .when("socket", &[Arg::Is(0, AF_NETLINK)])?
         .when("socketpair", &[Arg::Is(0, AF_UNIX)])?;
-    let mut families = IP.into_iter();
+    let mut families = IP.into_iter().filter(|_| tcp);
     families.try_fold(rules, |rules, family| {
         rules.when("socket", &[Arg::Is(0, family), STREAM])
     })

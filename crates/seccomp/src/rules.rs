@@ -15,6 +15,7 @@ pub(crate) enum Arg {
     Is(u8, u32),
     IsNot(u8, u32),
     Below(u8, u32),
+    AtLeast(u8, u32),
     /// Index, mask, and what is left under the mask.
     Masked(u8, u32, u32),
 }
@@ -25,6 +26,7 @@ impl Arg {
             Self::Is(index, value) => (index, SeccompCmpOp::Eq, value),
             Self::IsNot(index, value) => (index, SeccompCmpOp::Ne, value),
             Self::Below(index, value) => (index, SeccompCmpOp::Lt, value),
+            Self::AtLeast(index, value) => (index, SeccompCmpOp::Ge, value),
             Self::Masked(index, mask, value) => (index, SeccompCmpOp::MaskedEq(mask.into()), value),
         };
         let width = SeccompCmpArgLen::Dword;

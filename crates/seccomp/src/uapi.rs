@@ -30,12 +30,17 @@ pub(crate) const SOCK_STREAM: u32 = 1;
 pub(crate) const SOCK_RAW: u32 = 3;
 pub(crate) const SOCK_PACKET: u32 = 10;
 
-// Protocols, of IP and netlink.
+// Protocols, of IP and netlink; those of IP are levels of options, too.
+pub(crate) const IPPROTO_IP: u32 = 0;
 pub(crate) const IPPROTO_TCP: u32 = 6;
+pub(crate) const IPPROTO_IPV6: u32 = 41;
 pub(crate) const NETLINK_ROUTE: u32 = 0;
 
 pub(crate) const MSG_FASTOPEN: u32 = 0x2000_0000;
 pub(crate) const TCP_ULP: u32 = 31;
+// linux/netfilter_ipv4/ip_tables.h; the same numbers for IPv6 as IP6T_SO_*.
+pub(crate) const IPT_SO_SET_REPLACE: u32 = 64;
+pub(crate) const IPT_SO_SET_ADD_COUNTERS: u32 = 65;
 
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET. (The bit of CLONE_NEWTIME is part of
 /// the exit signal in clone(2).)
@@ -51,7 +56,7 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_libc() {
-        let pairs: [(u32, i64); 30] = [
+        let pairs: [(u32, i64); 32] = [
             (EPERM, libc::EPERM.into()),
             (ENOENT, libc::ENOENT.into()),
             (EACCES, libc::EACCES.into()),
@@ -71,6 +76,8 @@ mod tests {
             (SOCK_STREAM, libc::SOCK_STREAM.into()),
             (SOCK_RAW, libc::SOCK_RAW.into()),
             (IPPROTO_TCP, libc::IPPROTO_TCP.into()),
+            (IPPROTO_IP, libc::IPPROTO_IP.into()),
+            (IPPROTO_IPV6, libc::IPPROTO_IPV6.into()),
             (NETLINK_ROUTE, libc::NETLINK_ROUTE.into()),
             (MSG_FASTOPEN, libc::MSG_FASTOPEN.into()),
             (TCP_ULP, libc::TCP_ULP.into()),

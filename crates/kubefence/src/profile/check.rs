@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use kubefence_profile::{Catalog, CompileError, CompileOptions, Diagnostic, ProfileName, Severity};
+use kubefence_profile::{
+    Catalog, CompileError, CompileOptions, Diagnostic, ProfileName, Provenance, ResolvedProfile,
+    Severity,
+};
 use serde::Serialize;
 
 use crate::print::{self, BAD, DOUBTFUL, GOOD, STRONG, styled};
@@ -69,10 +72,10 @@ fn show(complaint: &Complaint) {
 /// Everything that can be said about `files`, which may build on each other and on those in `directory`.
 fn check(directory: Option<&Path>, files: &[PathBuf]) -> anyhow::Result<Vec<Complaint>> {
     let catalog = Catalog::built_in().context("the built-in profiles are damaged")?;
-    let (mut sources, mut found) = load::read_all(files)?;
+    let (mut sources, mut found) = load::read_all(files);
     let checked: Vec<ProfileName> = sources.iter().map(|source| source.name.clone()).collect();
     if let Some(directory) = directory {
-        let (others, _) = load::read_all(&load::files_of(directory)?)?;
+        let (others, _) = load::read_all(&load::files_of(directory)?);
         sources.extend(
             others
                 .into_iter()
@@ -80,41 +83,50 @@ fn check(directory: Option<&Path>, files: &[PathBuf]) -> anyhow::Result<Vec<Comp
         );
     }
     let (catalog, rejected) = catalog.with_custom(sources);
-    for rejected in rejected
+    let rejected = rejected
         .into_iter()
-        .filter(|rejected| checked.contains(&rejected.name))
-    {
-        found.extend(rejected.diagnostics);
+        .filter(|rejected| checked.contains(&rejected.name));
+    found.extend(rejected.flat_map(|rejected| rejected.diagnostics));
+    for name in &checked {
+        if catalog.provenance(name) == Some(Provenance::Custom) {
+            found.extend(catalog.get(name).map(of_profile).unwrap_or_default());
+        }
     }
     let mut complaints: Vec<Complaint> = found.into_iter().map(complaint).collect();
-    let profiles = checked.iter().filter_map(|name| catalog.get(name));
-    for profile in profiles {
-        match profile.compile(&CompileOptions::default()) {
-            Err(CompileError::Unenforceable {
-                key, at, reason, ..
-            }) => {
-                complaints.push(complaint(error(at, format!("{key}: {reason}"))));
-            }
-            Err(other) => anyhow::bail!(other),
-            Ok(_) => {}
-        }
-        for dropped in &profile.dropped {
-            let (grant, denial) = (&dropped.grant, &dropped.denial);
-            let message = format!(
-                "{} is dropped, because {} denies {} ({})",
-                grant.place, denial.origin, denial.place, denial.at
-            );
-            let severity = Severity::Warning;
-            complaints.push(complaint(Diagnostic {
-                severity,
-                at: grant.at.clone(),
-                message,
-            }));
-        }
-    }
     complaints.sort();
     complaints.dedup();
     Ok(complaints)
+}
+
+/// What can be said about a profile that resolves.
+fn of_profile(profile: &ResolvedProfile) -> Vec<Diagnostic> {
+    let dropped = profile.dropped.iter().map(|dropped| {
+        let (grant, denial) = (&dropped.grant, &dropped.denial);
+        Diagnostic {
+            severity: Severity::Warning,
+            at: grant.at.clone(),
+            message: format!(
+                "{} is dropped, because {} denies {} ({})",
+                grant.place, denial.origin, denial.place, denial.at
+            ),
+        }
+    });
+    let refusal = profile.compile(&CompileOptions::default()).err();
+    let refusal = refusal.map(|refusal| match refusal {
+        CompileError::Unenforceable {
+            key, at, reason, ..
+        } => error(at, format!("{key}: {reason}")),
+        other => error(profile.at.clone(), chain(&other)),
+    });
+    dropped.chain(refusal).collect()
+}
+
+/// An error with all of its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
 }
 
 fn error(at: kubefence_profile::Location, message: String) -> Diagnostic {

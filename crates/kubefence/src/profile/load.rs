@@ -3,29 +3,30 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use kubefence_profile::{
-    Catalog, Diagnostic, MAX_SIZE, ProfileName, ProfileSource, ResolvedProfile, read_profile,
+    Catalog, Diagnostic, Location, MAX_SIZE, ProfileName, ProfileSource, ResolvedProfile, Severity,
+    read_profile,
 };
 
-/// The built-in profiles and, where a directory is named, those in it. One that cannot be used is an error:
-/// somebody who asks about profiles wants to know.
+/// The built-in profiles and, where a directory is named, those in it. One that cannot be used is left out, and
+/// said so: questions about others have answers.
 pub(crate) fn catalog(directory: Option<&Path>) -> anyhow::Result<Catalog> {
     let built_in = Catalog::built_in().context("the built-in profiles are damaged")?;
     let Some(directory) = directory else {
         return Ok(built_in);
     };
-    let (sources, diagnostics) = read_all(&files_of(directory)?)?;
+    let (sources, diagnostics) = read_all(&files_of(directory)?);
     let (catalog, rejected) = built_in.with_custom(sources);
-    let errors = diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.severity == kubefence_profile::Severity::Error)
-        .map(ToString::to_string)
-        .chain(rejected.iter().map(ToString::to_string));
-    match errors.collect::<Vec<_>>() {
-        errors if errors.is_empty() => Ok(catalog),
-        errors => bail!("{}", errors.join("\n       ")),
+    let rejected = rejected
+        .into_iter()
+        .flat_map(|rejected| rejected.diagnostics);
+    for diagnostic in diagnostics.into_iter().chain(rejected) {
+        if diagnostic.severity == Severity::Error {
+            anstream::eprintln!("{diagnostic}");
+        }
     }
+    Ok(catalog)
 }
 
 /// The profile files of a directory, by name.
@@ -48,25 +49,38 @@ pub(crate) fn files_of(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Reads files; what can be said about them comes back with the profiles.
-pub(crate) fn read_all(files: &[PathBuf]) -> anyhow::Result<(Vec<ProfileSource>, Vec<Diagnostic>)> {
+pub(crate) fn read_all(files: &[PathBuf]) -> (Vec<ProfileSource>, Vec<Diagnostic>) {
     let mut sources = Vec::new();
     let mut diagnostics = Vec::new();
     for file in files {
-        let text = read(file)?;
-        let reading = read_profile(&file.display().to_string(), &text);
-        sources.extend(reading.profile);
-        diagnostics.extend(reading.diagnostics);
+        let name = file.display().to_string();
+        match read(file) {
+            Ok(text) => {
+                let reading = read_profile(&name, &text);
+                sources.extend(reading.profile);
+                diagnostics.extend(reading.diagnostics);
+            }
+            Err(error) => diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                at: Location {
+                    file: name.into(),
+                    line: 1,
+                    column: 1,
+                },
+                message: format!("cannot be read: {error}"),
+            }),
+        }
     }
-    Ok((sources, diagnostics))
+    (sources, diagnostics)
 }
 
-fn read(file: &Path) -> anyhow::Result<String> {
-    let size = fs::metadata(file).map(|file| file.len());
-    let size = size.with_context(|| format!("cannot read {}", file.display()))?;
-    if size > MAX_SIZE as u64 {
-        bail!("{} has more than {MAX_SIZE} bytes", file.display());
+fn read(file: &Path) -> std::io::Result<String> {
+    if fs::metadata(file)?.len() > MAX_SIZE as u64 {
+        return Err(std::io::Error::other(format!(
+            "it has more than {MAX_SIZE} bytes"
+        )));
     }
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+    fs::read_to_string(file)
 }
 
 /// The profile called `name`.

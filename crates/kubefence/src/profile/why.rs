@@ -81,7 +81,7 @@ fn about_path(profile: &ResolvedProfile, path: &str, args: &WhyArgs) -> anyhow::
     })?;
     let container = Surroundings {
         home: Some(args.home.clone()),
-        workdir: args.workdir.clone(),
+        workdir: Some(args.workdir.clone()),
         tmpdir: args.tmpdir.clone(),
         uid: args.uid,
     };

@@ -168,7 +168,7 @@ fn ordinary_programs_work() {
     let shell =
         "ls /usr >/dev/null && echo b a | tr ' ' '\\n' | sort | head -n 1 && (sleep 0 & wait)";
     for profile in Profile::ALL {
-        for rules in [NetworkRules::TcpPorts, NetworkRules::Block] {
+        for rules in network::EVERY {
             let filters = [
                 runtime_filter(profile, own()).unwrap(),
                 network_filter(rules, own()).unwrap(),
@@ -192,7 +192,7 @@ fn as_many_filters_are_in_force_as_the_plan_has() {
     let argv = ["grep", "Seccomp_filters", "/proc/self/status"];
     let filters = [
         runtime_filter(Profile::RuntimeDefault, own()).unwrap(),
-        network_filter(NetworkRules::Block, own()).unwrap(),
+        network_filter(NetworkRules::Block { tcp: false }, own()).unwrap(),
     ];
     let node = Node::new(&with(filters));
     let before = count(&mut node.bare(&argv));

@@ -1,8 +1,8 @@
 //! The rules of a profile as they would stand in a container of which some things are known.
 
-use kubefence_launch_plan::{FsRight, FsRights, PathRule, Place, Variable, Volumes, judge};
+use kubefence_launch_plan::{FsRight, FsRights, PathRule, Place, Variable, judge};
 
-use super::{RuleNamed, Surroundings, note};
+use super::{RuleNamed, Surroundings};
 use crate::compile::launcher_rules;
 use crate::document::Location;
 use crate::resolve::{Denial, Grant, ResolvedProfile};
@@ -37,7 +37,20 @@ impl Rule {
         stands && self.rights.contains(right) && self.covers(path)
     }
 
-    fn covers(&self, path: &str) -> bool {
+    /// Whether its value is not known.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.standing, Standing::Unknown)
+    }
+
+    /// Why it earns nothing, if so.
+    pub(super) fn refusal(&self) -> Option<judge::Refusal> {
+        match self.standing {
+            Standing::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    pub(super) fn covers(&self, path: &str) -> bool {
         let base = self.path.as_deref();
         base.is_some_and(|base| match judge::FILE_RIGHTS.contains_all(self.rights) {
             true => path == base,
@@ -77,10 +90,9 @@ fn of_grant(grant: &Grant, profile: &ResolvedProfile, container: &Surroundings) 
     let path = resolved(&grant.place, container);
     let standing = match (&grant.place, &path) {
         (_, None) => Standing::Unknown,
-        (Place::Absolute(_), Some(_)) => Standing::Stands,
-        (Place::Below(..), Some(path)) => match judge::untrusted(path.as_bytes()) {
-            Err(refusal) => Standing::Refused(refusal),
-            Ok(()) => match denied(path, profile, container) {
+        (place, Some(path)) => match (place, judge::untrusted(path.as_bytes())) {
+            (Place::Below(..), Err(refusal)) => Standing::Refused(refusal),
+            _ => match denied(path, profile, container) {
                 Some(denial) => Standing::Unless(denial.clone()),
                 None => Standing::Stands,
             },
@@ -96,7 +108,7 @@ fn of_grant(grant: &Grant, profile: &ResolvedProfile, container: &Surroundings) 
     }
 }
 
-/// The denial that keeps a place which the container chose from being granted, if what it names exists.
+/// The denial that keeps a place from being granted, if what it names exists.
 fn denied<'a>(
     path: &str,
     profile: &'a ResolvedProfile,
@@ -126,7 +138,7 @@ pub(super) fn resolved(place: &Place, container: &Surroundings) -> Option<String
     };
     let base = base.trim_end_matches('/');
     match suffix.as_str() {
-        _ if base.is_empty() => Some("/".to_owned()),
+        "" if base.is_empty() => Some("/".to_owned()),
         "" => Some(base.to_owned()),
         suffix => Some(format!("{base}/{suffix}")),
     }
@@ -145,75 +157,7 @@ pub(super) fn absolute(path: &str, container: &Surroundings) -> Option<String> {
 pub(super) fn with_variable(path: &str, container: &Surroundings) -> String {
     let below_home = container.home.as_deref().and_then(|home| {
         let rest = path.strip_prefix(home.trim_end_matches('/'))?;
-        rest.starts_with('/').then_some(rest)
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     });
     below_home.map_or_else(|| path.to_owned(), |rest| format!("$HOME{rest}"))
-}
-
-pub(super) fn unless(denial: &Denial) -> String {
-    format!(
-        "dropped at launch where {} exists, which {} denies ({})",
-        denial.place, denial.origin, denial.at
-    )
-}
-
-/// Says why nothing allows an operation on `path`.
-pub(super) fn explain_denial(
-    profile: &ResolvedProfile,
-    rules: &[Rule],
-    path: &str,
-    denial: Option<&Denial>,
-    notes: &mut Vec<String>,
-) {
-    if let Some(denial) = denial {
-        let Denial { place, origin, at } = denial;
-        note(
-            notes,
-            format!("{origin} denies {place} ({at}), and denial wins over every grant"),
-        );
-    }
-    for dropped in &profile.dropped {
-        let (grant, denial) = (&dropped.grant, &dropped.denial);
-        note(
-            notes,
-            format!(
-                "{} of {} ({}) is dropped, because {} denies {} ({})",
-                grant.place, grant.origin, grant.at, denial.origin, denial.place, denial.at
-            ),
-        );
-    }
-    for rule in rules.iter().filter(|rule| rule.covers(path)) {
-        if let Standing::Refused(refusal) = rule.standing {
-            let place = &rule.place;
-            let why = match refusal {
-                judge::Refusal::TooBroad => "it holds too much",
-                judge::Refusal::System => "it lies in, or above, a system directory",
-                _ => "it is no place to grant",
-            };
-            note(
-                notes,
-                format!("{place} of {} earns nothing here: {why}", rule.origin),
-            );
-        }
-    }
-    // What follows can open neither a denied place nor a system directory.
-    if denial.is_some() || judge::untrusted(path.as_bytes()).is_err() {
-        return;
-    }
-    let workdir = Place::Below(Variable::Workdir, String::new());
-    let unknown =
-        |rule: &&Rule| matches!(rule.standing, Standing::Unknown) && rule.place == workdir;
-    for rule in rules.iter().filter(unknown) {
-        let origin = &rule.origin;
-        note(
-            notes,
-            format!(
-                "{origin} may allow it, if it lies below the working directory: state --workdir"
-            ),
-        );
-    }
-    if profile.volumes != Volumes::None {
-        let text = "filesystem.volumes may allow it, if it lies on a volume of the pod";
-        note(notes, text.to_owned());
-    }
 }

@@ -143,15 +143,54 @@ fn what_wrap_cannot_enforce_is_kept_for_the_refusal() {
         r#"{ "network": { "network_profile": "developer", "allow_domain": [] },
              "environment": { "deny_vars": ["X"] } }"#,
     );
-    let keys: Vec<_> = source.statements.unenforceable.iter().collect();
-    let asked = |key: &str| {
-        keys.iter()
-            .find(|(k, _)| **k == key)
-            .map(|(_, v)| v.is_some())
-    };
-    assert_eq!(asked("network.network_profile"), Some(true));
-    assert_eq!(asked("network.allow_domain"), Some(false));
-    assert_eq!(asked("environment.deny_vars"), Some(true));
+    let asked: Vec<_> = source.statements.unenforceable.iter().collect();
+    let asked: Vec<_> = asked.iter().map(|(key, v)| (**key, v.is_some())).collect();
+    let expected = [
+        ("environment.deny_vars", true),
+        ("network.network_profile", true),
+    ];
+    assert_eq!(asked, expected);
+    for nothing in ["null", "\"\""] {
+        let source = profile(&format!(
+            r#"{{ "network": {{ "network_profile": {nothing} }} }}"#
+        ));
+        assert_eq!(
+            source.statements.unenforceable["network.network_profile"],
+            None
+        );
+    }
+}
+
+#[test]
+fn what_would_restrict_nothing_is_an_error() {
+    for (text, expected) in [
+        (
+            r#"{ "network": { "connect_port": [] } }"#,
+            "the list is empty; to deny all ports, say network.block",
+        ),
+        (
+            r#"{ "filesystem": { "deny": [{ "path": "/x", "when": "Linux" }] } }"#,
+            "\"when\" is linux, macos or windows, not \"Linux\"",
+        ),
+        (
+            r#"{ "filesystem": { "deny": ["/home/$USER/x"] } }"#,
+            "only the beginning can be a variable",
+        ),
+        (
+            r#"{ "filesystem": { "state": ["~"] } }"#,
+            "only places below a variable are made",
+        ),
+    ] {
+        let found = errors("p.json", text);
+        assert!(found[0].contains(expected), "{found:?}");
+    }
+    let text = r#"{ "filesystem": { "read": [{ "path": "/x", "when": "macos" }] } }"#;
+    let reading = read_profile("p.json", text);
+    assert!(
+        reading.diagnostics[0]
+            .to_string()
+            .contains("warning: filesystem.read: the entry has no effect on Linux")
+    );
 }
 
 #[test]

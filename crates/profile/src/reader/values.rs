@@ -2,10 +2,11 @@
 
 use std::str::FromStr as _;
 
-use kubefence_launch_plan::{ProfileName, Volumes};
+use kubefence_launch_plan::{Place, ProfileName, Volumes};
 
 use super::Reader;
 use crate::access::Access;
+use crate::diagnostic::Diagnostic;
 use crate::document::{Located, Node, Value};
 use crate::keys::{Key, Kind};
 use crate::path::PathText;
@@ -51,6 +52,7 @@ impl Reader<'_> {
                 Err(error) => self.error(node, error.to_string()),
             },
             "meta.description" => self.description.clone_from(text),
+            "network.network_profile" if text.is_empty() => self.cleared(key),
             "network.network_profile" => self.unenforceable(key, node),
             _ => {}
         }
@@ -121,6 +123,13 @@ impl Reader<'_> {
         let Value::Array(items) = &node.value else {
             return self.mismatch(key, "a list of TCP ports", node);
         };
+        if items.is_empty() {
+            let message = format!(
+                "{}: the list is empty; to deny all ports, say network.block",
+                key.path
+            );
+            return self.error(node, message);
+        }
         for item in items {
             let port = match item.value {
                 Value::Integer(port) => u16::try_from(port).ok().filter(|port| *port > 0),
@@ -189,14 +198,12 @@ impl Reader<'_> {
             "filesystem.state_file" => Access::StateFile,
             other => unreachable!("{other} is no list of paths"),
         };
-        let makes_fixed = access.create().is_some() && path.value.starts_with('/');
-        if makes_fixed {
+        if access.create().is_some() && !can_be_made(&path.value) {
             let message = format!(
-                "{}: only places below a variable are made, such as $HOME/…",
+                "{}: only places below a variable are made, such as $HOME/.tool",
                 key.path
             );
-            self.diagnostics
-                .push(crate::Diagnostic::error(path.at, message));
+            self.diagnostics.push(Diagnostic::error(path.at, message));
             return;
         }
         let key = key.path;
@@ -220,7 +227,9 @@ impl Reader<'_> {
                 (name, Value::Text(text)) if name == member => {
                     found = Some(self.located(&entry.node, text.clone()));
                 }
-                (name, Value::Text(platform)) if name == "when" => applies = platform == PLATFORM,
+                (name, Value::Text(platform)) if name == "when" => {
+                    applies &= self.applies(key, platform, &entry.node)?;
+                }
                 (name, _) => {
                     let hint = did_you_mean(name, [member, "when"]);
                     let hint = hint.map_or(String::new(), |h| format!("; did you mean {h:?}?"));
@@ -239,6 +248,26 @@ impl Reader<'_> {
         found.filter(|_| applies)
     }
 
+    /// Whether an entry for `platform` counts here; `None` if there is no such platform.
+    fn applies(&mut self, key: &'static Key, platform: &str, node: &Node) -> Option<bool> {
+        match platform {
+            PLATFORM => return Some(true),
+            "macos" | "windows" => {
+                let at = self.document.location(node.span.start);
+                let message = format!("{}: the entry has no effect on Linux", key.path);
+                self.diagnostics.push(Diagnostic::warning(at, message));
+                return Some(false);
+            }
+            _ => {}
+        }
+        let message = format!(
+            "{}: \"when\" is linux, macos or windows, not {platform:?}",
+            key.path
+        );
+        self.error(node, message);
+        None
+    }
+
     fn mismatch(&mut self, key: &'static Key, expected: &str, node: &Node) {
         let found = node.value.kind();
         self.error(
@@ -246,4 +275,9 @@ impl Reader<'_> {
             format!("{}: {expected} is expected, not {found}", key.path),
         );
     }
+}
+
+fn can_be_made(path: &str) -> bool {
+    let place = PathText::from_str(path).map(|text| text.0);
+    matches!(place, Ok(Place::Below(_, suffix)) if !suffix.is_empty())
 }

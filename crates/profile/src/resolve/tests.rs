@@ -185,3 +185,26 @@ fn what_is_not_there_is_named_with_a_hint() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn an_empty_list_takes_nothing_back() {
+    let base = r#"{ "network": { "allow_domain": ["a.example"] } }"#;
+    let child = r#"{ "extends": "base", "network": { "allow_domain": [] } }"#;
+    let resolved = resolve_last(&[("base", base), ("child", child)]).unwrap();
+    assert_eq!(resolved.unenforceable[0].key, "network.allow_domain");
+}
+
+#[test]
+fn a_base_that_two_ways_lead_to_counts_once() {
+    let root = r#"{ "workdir": { "access": "read" } }"#;
+    let hard = r#"{ "extends": "aroot", "workdir": { "access": "none" } }"#;
+    let soft = r#"{ "extends": "aroot" }"#;
+    let both = r#"{ "extends": ["hard", "soft"] }"#;
+    let profiles = [
+        ("aroot", root),
+        ("hard", hard),
+        ("soft", soft),
+        ("zboth", both),
+    ];
+    assert!(resolve_last(&profiles).unwrap().grants.is_empty());
+}

@@ -34,13 +34,11 @@ const TOPICS: &[Topic] = &[
         AGENTS,
         PYTHON,
     ),
-    Topic {
-        what: "python: pip install of a local wheel into a venv",
-        image: AGENTS,
-        script: PIP,
-        // pip reads /etc/debian_version, which `default` does not grant.
-        profiles: &[AGENT],
-    },
+    topic(
+        "python: pip install of a local wheel into a venv",
+        AGENTS,
+        PIP,
+    ),
     topic(
         "node: npm run, worker threads and child processes",
         AGENTS,

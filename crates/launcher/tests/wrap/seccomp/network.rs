@@ -9,6 +9,12 @@ use kubefence_seccomp::{NetworkRules, network_filter};
 use super::{code, own, perl, with};
 use crate::harness::*;
 
+pub(super) const EVERY: [NetworkRules; 3] = [
+    NetworkRules::TcpPorts,
+    NetworkRules::Block { tcp: true },
+    NetworkRules::Block { tcp: false },
+];
+
 /// A plan that allows no TCP port, completed by the filter for `rules` or not at all.
 fn network(rules: Option<NetworkRules>) -> Node {
     let filter = rules.map(|rules| network_filter(rules, own()).unwrap());
@@ -76,7 +82,7 @@ fn landlock_alone_leaves_ways_round_its_ports() {
 fn the_network_filter_closes_the_ways_round_landlock() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    for rules in [NetworkRules::TcpPorts, NetworkRules::Block] {
+    for rules in [NetworkRules::TcpPorts, NetworkRules::Block { tcp: true }] {
         let node = network(Some(rules));
         for (how, refused) in [("plain", libc::EACCES)].into_iter().chain(WAYS) {
             let argv = connect(how, port);
@@ -86,6 +92,91 @@ fn the_network_filter_closes_the_ways_round_landlock() {
                 "{how} {rules:?}"
             );
             run(&mut node.bare(&argv)).succeeded();
+        }
+    }
+}
+
+/// Perl that listens without bind(2), and exits with 0 once it has accepted a connection.
+const LISTEN: &str = "use Socket; socket(S, AF_INET, SOCK_STREAM, 0) or exit $!; listen(S, 1) or exit $!;
+     my ($port) = unpack_sockaddr_in(getsockname S); socket(C, AF_INET, SOCK_STREAM, 0) or exit $!;
+     connect(C, pack_sockaddr_in($port, INADDR_LOOPBACK)) or exit $!; accept(A, S) or exit $!; exit 0";
+
+/// Landlock does not see it, and so no TCP socket may be made where no port is allowed. The plan leaves
+/// connections alone, so that the program can make the one that it accepts.
+#[test]
+fn without_ports_nothing_listens() {
+    let listen = ["perl", "-e", LISTEN];
+    let bind = "use Socket; socket(S, AF_INET, SOCK_STREAM, 0) or exit $!;
+         bind(S, pack_sockaddr_in(0, INADDR_LOOPBACK)) or exit $!; exit 0";
+    let bind = ["perl", "-e", bind];
+    let under = |filter: Option<NetworkRules>| {
+        let filter = filter.map(|rules| network_filter(rules, own()).unwrap());
+        Node::new(&with(filter).handle(&[NetRight::BindTcp], &[]))
+    };
+    let nodes = [None].into_iter().chain(EVERY.map(Some)).map(under);
+    for (node, expected) in nodes.zip([0, 0, 0, libc::EACCES]) {
+        run(&mut node.bare(&listen)).succeeded();
+        assert_eq!(code(&mut node.wrap(&listen)), Some(expected));
+        run(&mut node.bare(&bind)).succeeded();
+        assert_eq!(code(&mut node.wrap(&bind)), Some(libc::EACCES));
+    }
+}
+
+#[test]
+fn netfilter_cannot_be_reached() {
+    let netlink = |protocol: i32| perl(libc::SYS_socket, &format!("16, 3, {protocol}"));
+    let protocols = [
+        (libc::NETLINK_ROUTE, 0),
+        (libc::NETLINK_NETFILTER, libc::EPROTONOSUPPORT),
+        (libc::NETLINK_GENERIC, libc::EPROTONOSUPPORT),
+    ];
+    for node in EVERY.map(|rules| network(Some(rules))) {
+        for (protocol, expected) in protocols {
+            let argv = netlink(protocol);
+            run(&mut node.bare(&argv)).succeeded();
+            assert_eq!(code(&mut node.wrap(&argv)), Some(expected), "{protocol}");
+        }
+    }
+}
+
+/// Without a table, the kernel answers root another error than the filter, or that it knows no such option.
+#[test]
+fn tables_of_netfilter_cannot_be_replaced() {
+    let set = |level: i32, option: i32| {
+        let family = if level == libc::SOL_IPV6 {
+            "AF_INET6"
+        } else {
+            "AF_INET"
+        };
+        let script = format!(
+            "use Socket; socket(S, {family}, SOCK_STREAM, 0) or die $!;
+             exit(setsockopt(S, {level}, {option}, pack('i', 1)) ? 0 : $!+0)"
+        );
+        ["perl".to_owned(), "-e".to_owned(), script]
+    };
+    let refused = [(0, 64), (0, 65), (0, 1154), (41, 64), (41, 65)];
+    let ordinary = [
+        (libc::IPPROTO_IP, libc::IP_TTL),
+        (libc::SOL_IPV6, libc::IPV6_TCLASS),
+    ];
+    for rules in [NetworkRules::TcpPorts, NetworkRules::Block { tcp: true }] {
+        let node = network(Some(rules));
+        for (level, option) in refused {
+            let argv = set(level, option);
+            let bare = code(&mut node.bare(&argv)).unwrap();
+            assert!(
+                [libc::EINVAL, libc::EFAULT, libc::ENOPROTOOPT].contains(&bare),
+                "{bare}"
+            );
+            assert_eq!(
+                code(&mut node.wrap(&argv)),
+                Some(libc::EPERM),
+                "{level} {option}"
+            );
+        }
+        for (level, option) in ordinary {
+            run(&mut node.bare(&set(level, option))).succeeded();
+            run(&mut node.wrap(&set(level, option))).succeeded();
         }
     }
 }
@@ -112,20 +203,21 @@ fn a_blocked_network_leaves_local_sockets_only() {
     let socket = |arguments: &str| perl(libc::SYS_socket, arguments);
     let ring = perl(libc::SYS_io_uring_setup, "1, $b");
     let cases = [
-        (udp, [0, libc::EACCES]),
-        (socket("10, 2, 17"), [0, libc::EACCES]),
-        (socket("2, 3, 1"), [libc::EPERM, libc::EPERM]), // raw ICMP
-        (socket("17, 3, 0"), [libc::EPERM, libc::EPERM]), // AF_PACKET
-        (ring, [libc::EPERM, libc::EPERM]),
-        (socket("1, 1, 0"), [0, 0]),
-        (socket("16, 3, 0"), [0, 0]),
-        (socket("2, 0x80801, 6"), [0, 0]),
-        (perl(libc::SYS_socketpair, "1, 1, 0, $b"), [0, 0]),
+        (udp, [0, libc::EACCES, libc::EACCES]),
+        (socket("10, 2, 17"), [0, libc::EACCES, libc::EACCES]),
+        (socket("2, 3, 1"), [libc::EPERM; 3]),  // raw ICMP
+        (socket("17, 3, 0"), [libc::EPERM; 3]), // AF_PACKET
+        (ring, [libc::EPERM; 3]),
+        (socket("1, 1, 0"), [0; 3]),
+        (socket("16, 3, 0"), [0; 3]),
+        (socket("2, 0x80801, 6"), [0, 0, libc::EACCES]),
+        (socket("10, 1, 0"), [0, 0, libc::EACCES]),
+        (perl(libc::SYS_socketpair, "1, 1, 0, $b"), [0; 3]),
     ];
-    let nodes = [NetworkRules::TcpPorts, NetworkRules::Block].map(|rules| network(Some(rules)));
+    let nodes = EVERY.map(|rules| network(Some(rules)));
     for (argv, expected) in cases {
         run(&mut nodes[0].bare(&argv)).succeeded();
-        let codes = [0, 1].map(|i: usize| code(&mut nodes[i].wrap(&argv)));
+        let codes = [0, 1, 2].map(|i: usize| code(&mut nodes[i].wrap(&argv)));
         assert_eq!(codes, expected.map(Some), "{argv:?}");
     }
 }
