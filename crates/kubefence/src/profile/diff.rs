@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use kubefence_profile::{Catalog, ResolvedProfile};
+use kubefence_profile::{Catalog, Located, ResolvedProfile};
 use serde::Serialize;
 
 use crate::print::{self, BAD, GOOD, styled};
@@ -45,49 +45,43 @@ pub(crate) fn run(catalog: &Catalog, names: [&String; 2], json: bool) -> anyhow:
 
 /// What a profile says, a line each.
 fn statements(profile: &ResolvedProfile) -> BTreeSet<String> {
-    let mut said: BTreeSet<String> = BTreeSet::new();
-    for grant in &profile.grants {
-        for right in grant.access.rights().iter() {
-            said.insert(format!("{} {right}", grant.place));
-        }
-    }
-    said.extend(
-        profile
-            .denials
+    let grants = profile.grants.iter().flat_map(|grant| {
+        let rights = grant.access.rights();
+        rights
             .iter()
-            .map(|denial| format!("{} deny", denial.place)),
-    );
-    let ports = [
-        ("connect to", &profile.network.connect),
-        ("listen on", &profile.network.listen),
+            .map(|right| format!("{} {right}", grant.place))
+            .collect::<Vec<_>>()
+    });
+    let denials = profile
+        .denials
+        .iter()
+        .map(|denial| format!("{} deny", denial.place));
+    let missing = profile
+        .unenforceable
+        .iter()
+        .map(|missing| format!("needs {}", missing.key));
+    let settings = [
+        format!("volumes {:?}", profile.volumes),
+        format!("network blocked: {}", profile.network.block),
+        format!("signals isolated: {}", profile.isolate_signals),
+        format!("abstract sockets isolated: {}", profile.isolate_sockets),
+        format!("Landlock ABI at least {}", profile.landlock.min_abi),
+        format!("denials logged: {}", profile.landlock.log_denials),
     ];
-    for (action, ports) in ports {
-        match ports {
-            None => drop(said.insert(format!("{action} any TCP port"))),
-            Some(ports) => said.extend(
-                ports
-                    .iter()
-                    .map(|port| format!("{action} TCP port {}", port.value)),
-            ),
+    let said = grants.chain(denials).chain(missing).chain(settings);
+    said.chain(ports("connect to", profile.network.connect.as_deref()))
+        .chain(ports("listen on", profile.network.listen.as_deref()))
+        .collect()
+}
+
+fn ports(action: &str, ports: Option<&[Located<u16>]>) -> Vec<String> {
+    match ports {
+        None => vec![format!("{action} any TCP port")],
+        Some(ports) => {
+            let numbers = ports.iter().map(|port| port.value);
+            numbers
+                .map(|port| format!("{action} TCP port {port}"))
+                .collect()
         }
     }
-    said.insert(format!("volumes {:?}", profile.volumes));
-    said.insert(format!("network blocked: {}", profile.network.block));
-    said.insert(format!("signals isolated: {}", profile.isolate_signals));
-    said.insert(format!(
-        "abstract sockets isolated: {}",
-        profile.isolate_sockets
-    ));
-    said.insert(format!(
-        "Landlock ABI at least {}",
-        profile.landlock.min_abi
-    ));
-    said.insert(format!("denials logged: {}", profile.landlock.log_denials));
-    said.extend(
-        profile
-            .unenforceable
-            .iter()
-            .map(|missing| format!("needs {}", missing.key)),
-    );
-    said
 }
