@@ -3,18 +3,22 @@
 //! Invariants:
 //! - A file that becomes unusable keeps the version of it that was good last, and changes nothing about
 //!   other files. Only a file that is removed takes its profile away.
-//! - Everything is resolved anew each time, so a profile follows those that it extends.
+//! - Everything is resolved anew each time, last good versions too, so a profile follows those that it extends.
+//!   Only where no version can be resolved any more, because what it extends is gone, does a profile stay
+//!   as it was resolved last.
 //! - Each complaint is made once for each change of what it is about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubefence_profile::{
-    Catalog, Diagnostic, ProfileName, ProfileSource, Provenance, ResolvedProfile, Severity,
-    read_profile,
-};
+use kubefence_profile::{Catalog, ProfileName, ProfileSource, Provenance, ResolvedProfile};
 
+use self::look::Look;
+use self::versions::{Attempt, Versions};
 use crate::profile_dir::{ProfileFile, Stamp};
 use crate::profile_set::ProfileSet;
+
+mod look;
+mod versions;
 
 /// The operator's own profiles, as they were last.
 #[derive(Debug)]
@@ -65,18 +69,6 @@ pub enum Complaint {
     },
 }
 
-/// One look at all files, while it goes on.
-#[derive(Debug, Default)]
-struct Look {
-    /// Why files cannot be used as they are.
-    broken: BTreeMap<String, String>,
-    warnings: BTreeMap<String, Vec<String>>,
-    /// What each file wants to be, by file.
-    fresh: BTreeMap<String, ProfileSource>,
-    /// Which file a profile is from.
-    owners: BTreeMap<ProfileName, String>,
-}
-
 impl CustomProfiles {
     /// None yet.
     pub fn new(built_in: Catalog) -> Self {
@@ -93,66 +85,36 @@ impl CustomProfiles {
         self.good.retain(|file, _| names.contains(file.as_str()));
         let mut look = Look::default();
         files.iter().for_each(|file| look.read(file));
-        let sources = self.choose(&mut look);
-        let mut profiles = self.resolve(sources, &mut look);
-        let custom = look.owners.len();
-        let complaints = self.complaints(files, &look);
+        let named = look.names();
+        let versions = Versions {
+            built_in: &self.built_in,
+            good: &self.good,
+        };
+        let attempt = versions.settle(look);
+        let (mut profiles, look) = self.take(attempt);
         for (file, reason) in &look.broken {
-            let name = file.rsplit_once('.').map_or("", |(stem, _)| stem);
-            if let Ok(name) = ProfileName::parse(name) {
+            let stem = file.rsplit_once('.').map_or("", |(stem, _)| stem);
+            let names = ProfileName::parse(stem).into_iter();
+            for name in names.chain(named.get(file).cloned()) {
                 profiles.add_broken(name, reason.clone());
             }
         }
         Update {
             profiles,
-            custom,
+            custom: look.owners.len(),
             broken: look.broken.len(),
-            complaints,
+            complaints: self.complaints(files, &look),
         }
     }
 
-    /// The version of each file that counts. A name stays with the file that has it.
-    fn choose(&self, look: &mut Look) -> Vec<ProfileSource> {
-        let mut files: BTreeSet<String> = look.fresh.keys().cloned().collect();
-        files.extend(self.good.keys().cloned());
-        let keeps_name =
-            |file: &String, look: &Look| match (self.good.get(file), look.fresh.get(file)) {
-                (Some(good), Some(fresh)) => good.source.name == fresh.name,
-                (good, _) => good.is_some(),
-            };
-        let (first, second): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| keeps_name(file, look));
-        let mut chosen = Vec::new();
-        for file in first.into_iter().chain(second) {
-            let fresh = look.fresh.remove(&file);
-            let good = self.good.get(&file).map(|good| good.source.clone());
-            let taken = fresh.and_then(|fresh| self.claim(fresh, &file, look));
-            let taken = taken.or_else(|| good.and_then(|good| self.claim(good, &file, look)));
-            chosen.extend(taken);
-        }
-        chosen
-    }
-
-    /// Returns `source` if its name is free, and says so of the file otherwise.
-    fn claim(&self, source: ProfileSource, file: &str, look: &mut Look) -> Option<ProfileSource> {
-        let name = source.name.as_str();
-        let owner = match look.owners.get(&source.name) {
-            Some(other) => format!("file {other}"),
-            None if self.built_in.get(&source.name).is_some() => "kubefence".to_owned(),
-            None => {
-                look.owners.insert(source.name.clone(), file.to_owned());
-                return Some(source);
-            }
-        };
-        let reason =
-            format!("{file}: error: profile {name:?} comes from {owner}: choose another name");
-        look.broken.entry(file.to_owned()).or_insert(reason);
-        None
-    }
-
-    /// Resolves the chosen versions; what cannot be resolved stays as it was last.
-    fn resolve(&mut self, sources: Vec<ProfileSource>, look: &mut Look) -> ProfileSet {
-        let (catalog, rejected) = self.built_in.with_custom(sources.clone());
+    /// Makes what was resolved the last good versions. What could not be resolved stays as it was last.
+    fn take(&mut self, attempt: Attempt) -> (ProfileSet, Look) {
+        let Attempt {
+            mut look,
+            sources,
+            catalog,
+            rejected,
+        } = attempt;
         let mut set = ProfileSet::from(&catalog);
         for source in sources {
             let (Some(resolved), Some(file)) =
@@ -167,17 +129,13 @@ impl CustomProfiles {
             let Some(file) = look.owners.remove(&rejected.name) else {
                 continue;
             };
-            let reason = rejected.to_string();
-            look.broken.entry(file.clone()).or_insert(reason.clone());
-            match self.good.get(&file).map(|good| good.resolved.clone()) {
-                Some(last) if !look.owners.contains_key(&last.name) => {
-                    look.owners.insert(last.name.clone(), file);
-                    set.add(Provenance::Custom, last);
-                }
-                _ => set.add_broken(rejected.name, reason),
+            let last = self.good.get(&file).map(|good| &good.resolved);
+            if let Some(last) = last.filter(|last| !look.owners.contains_key(&last.name)) {
+                look.owners.insert(last.name.clone(), file);
+                set.add(Provenance::Custom, last.clone());
             }
         }
-        set
+        (set, look)
     }
 
     /// What is new: of files that changed, or of which something else is to be said than last time.
@@ -194,48 +152,6 @@ impl CustomProfiles {
         }
         self.told = told;
         complaints
-    }
-}
-
-impl Look {
-    /// Everything that is to be said about a file.
-    fn complaints(&self, file: &str) -> Vec<Complaint> {
-        let warnings = self.warnings.get(file).into_iter().flatten();
-        let warnings = warnings.map(|reason| Complaint::Ineffective {
-            file: file.to_owned(),
-            reason: reason.clone(),
-        });
-        let broken = self.broken.get(file).map(|reason| Complaint::Broken {
-            file: file.to_owned(),
-            reason: reason.clone(),
-            kept: self.owners.values().any(|owner| owner == file),
-        });
-        warnings.chain(broken).collect()
-    }
-
-    fn read(&mut self, file: &ProfileFile) {
-        let text = match &file.text {
-            Ok(text) => text,
-            Err(reason) => {
-                let reason = format!("{}: error: {reason}", file.name);
-                self.broken.insert(file.name.clone(), reason);
-                return;
-            }
-        };
-        let reading = read_profile(&file.name, text);
-        let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = reading
-            .diagnostics
-            .into_iter()
-            .partition(|diagnostic| diagnostic.severity == Severity::Error);
-        let texts = |of: Vec<Diagnostic>| of.iter().map(ToString::to_string).collect::<Vec<_>>();
-        self.warnings.insert(file.name.clone(), texts(warnings));
-        match reading.profile {
-            Some(profile) => drop(self.fresh.insert(file.name.clone(), profile)),
-            None => drop(
-                self.broken
-                    .insert(file.name.clone(), texts(errors).join("; ")),
-            ),
-        }
     }
 }
 

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Files and links are put in place by rename, so a launcher that starts meanwhile sees the old plan
-//! or the new one. Old plans stay: containers may still refer to them. The link of a profile that is gone goes,
+//! or the new one. Links are renamed last, when everything else has been written: a full disk or a directory that
+//! cannot be written changes nothing. Old plans stay: containers may still refer to them. The link of a profile that is gone goes,
 //! and then the launcher refuses its name.
 
 use std::collections::BTreeSet;
@@ -21,8 +22,11 @@ use kubefence_profile::{EncodedPlan, PLANS_DIR, PROFILES_DIR, ProfileName};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The directory cannot be written.
-    #[error("cannot write {path}: make the directory of nono_bin_path writable for the plugin")]
+    /// The directory cannot be written. Nothing has changed for any profile.
+    #[error(
+        "cannot write {path}: make the directory of nono_bin_path writable for the plugin; until then, every \
+         profile stays as it was published last"
+    )]
     Write {
         /// What could not be written.
         path: PathBuf,
@@ -30,13 +34,52 @@ pub enum PublishError {
         #[source]
         source: io::Error,
     },
+    /// A link cannot be replaced. Those of other profiles may have been.
+    #[error(
+        "cannot replace {link}: remove what is there; until then, launchers find no new plan under {}, but the new \
+         plans under all other names, while records still name the previous ones",
+        names(.behind)
+    )]
+    Replace {
+        /// The link.
+        link: PathBuf,
+        /// The profiles whose links do not lead to their new plans.
+        behind: Vec<ProfileName>,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Links of profiles that are gone cannot be removed. The new plans of all others are in place.
+    #[error(
+        "cannot clear {path} of profiles that are gone: make the directory of nono_bin_path writable for the plugin; \
+         until then, launchers find the old plans of these, and the new ones of all others"
+    )]
+    Prune {
+        /// The link, or the directory of links.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn names(names: &[ProfileName]) -> String {
+    let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
+    names.join(", ")
+}
+
+/// A link that is ready to be put in place.
+struct Staged<'a> {
+    name: &'a ProfileName,
+    temporary: PathBuf,
+    link: PathBuf,
 }
 
 /// Publishes `plans` in `dir`, each under its profile's name.
 ///
 /// # Errors
 ///
-/// Fails where `dir` cannot be written; what was published until then stays.
+/// Fails where `dir` cannot be written; the error says for which profiles the new plans count then.
 pub fn publish<'a>(
     plans: impl IntoIterator<Item = (&'a ProfileName, &'a EncodedPlan)>,
     dir: &Path,
@@ -45,14 +88,47 @@ pub fn publish<'a>(
     for directory in [&files, &profiles] {
         create_dir(directory).map_err(write_error(directory))?;
     }
+    let mut staged = Vec::new();
     for (name, plan) in plans {
         let file = files.join(format!("{}.json", plan.digest));
         write_plan(&files, &file, plan).map_err(write_error(&file))?;
         let link = profiles.join(format!("{name}.json"));
         let target = format!("../{PLANS_DIR}/{}.json", plan.digest);
-        point(&link, &target).map_err(write_error(&link))?;
+        let temporary = stage(&link, &target).map_err(write_error(&link))?;
+        staged.extend(temporary.map(|temporary| Staged {
+            name,
+            temporary,
+            link,
+        }));
     }
-    Ok(())
+    replace(&staged)
+}
+
+/// Puts links in place, as many as can be.
+fn replace(staged: &[Staged<'_>]) -> Result<(), PublishError> {
+    let mut failed = None;
+    let mut behind = Vec::new();
+    for Staged {
+        name,
+        temporary,
+        link,
+    } in staged
+    {
+        if let Err(source) = fs::rename(temporary, link) {
+            // The next attempt removes it, too.
+            let _ = fs::remove_file(temporary);
+            behind.push((*name).clone());
+            failed.get_or_insert((link.clone(), source));
+        }
+    }
+    match failed {
+        None => Ok(()),
+        Some((link, source)) => Err(PublishError::Replace {
+            link,
+            behind,
+            source,
+        }),
+    }
 }
 
 /// Removes the links of all profiles but those of `keep`. Touches nothing that is no such link.
@@ -62,8 +138,12 @@ pub fn publish<'a>(
 /// Fails where `dir` cannot be read or written.
 pub fn prune(keep: &BTreeSet<&ProfileName>, dir: &Path) -> Result<(), PublishError> {
     let profiles = dir.join(PROFILES_DIR);
-    for link in stale_links(keep, &profiles).map_err(write_error(&profiles))? {
-        fs::remove_file(&link).map_err(write_error(&link))?;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PublishError::Prune { path, source }
+    };
+    for link in stale_links(keep, &profiles).map_err(failed(&profiles))? {
+        fs::remove_file(&link).map_err(failed(&link))?;
     }
     Ok(())
 }
@@ -126,14 +206,15 @@ fn write_plan(plans: &Path, file: &Path, plan: &EncodedPlan) -> io::Result<()> {
     fs::rename(&temporary, file)
 }
 
-fn point(link: &Path, target: &str) -> io::Result<()> {
+/// Makes a link to `target` beside `link`, unless `link` is one already.
+fn stage(link: &Path, target: &str) -> io::Result<Option<PathBuf>> {
     if fs::read_link(link).is_ok_and(|found| found == Path::new(target)) {
-        return Ok(());
+        return Ok(None);
     }
     let name = link.file_name().unwrap_or_default().to_string_lossy();
     let temporary = link.with_file_name(format!(".{name}.{}", std::process::id()));
     symlink(target, &temporary)?;
-    fs::rename(&temporary, link)
+    Ok(Some(temporary))
 }
 
 #[cfg(test)]

@@ -91,10 +91,11 @@ fn compile(
     // That some of the built-in ones cannot be enforced is documented.
     let is_known = plan.is_err() && provenance == Provenance::BuiltIn;
     let plan = plan
-        .map_err(|error| error.to_string())
-        .and_then(|plan| for_kernel(plan, abi));
+        .map_err(explain)
+        .and_then(|plan| for_kernel(plan, abi))
+        .and_then(|plan| Ok((plan.encode().map_err(explain)?, plan)));
     let findings = match &plan {
-        Ok(plan) => Finding::all(profile, plan, abi),
+        Ok((_, plan)) => Finding::all(profile, plan, abi),
         Err(_) if is_known => Vec::new(),
         Err(reason) => vec![Finding::Unusable {
             profile: profile.name.clone(),
@@ -103,9 +104,14 @@ fn compile(
     };
     Compiled {
         provenance,
-        plan: plan.and_then(|plan| plan.encode().map_err(|error| error.to_string())),
+        plan: plan.map(|(encoded, _)| encoded),
         findings,
     }
+}
+
+/// An error with its causes: some say only there what is wrong.
+fn explain(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::new(error))
 }
 
 /// The launcher would refuse such a plan, too; but by then the container exists.
@@ -170,6 +176,40 @@ mod tests {
         let all = set("{}").compile(&CompileOptions::default(), 7);
         let built_in = &all[&name("python-dev")];
         assert!(built_in.plan.is_err() && built_in.findings.is_empty());
+    }
+
+    /// A profile with `count` paths, which extends another with as many.
+    fn compiled_with_paths(count: usize) -> Compiled {
+        let source = |file: &str, rest: &str| {
+            let paths: Vec<String> = (0..count)
+                .map(|i| format!("\"/{file}/{i:0>60}\""))
+                .collect();
+            let paths = paths.join(", ");
+            let text = format!(r#"{{ "filesystem": {{ "read": [{paths}] }}{rest} }}"#);
+            kubefence_profile::read_profile(&format!("{file}.json"), &text).profile
+        };
+        let sources = [source("base", ""), source("team", r#", "extends": "base""#)];
+        let built_in = Catalog::built_in().unwrap();
+        let (catalog, rejected) = built_in.with_custom(sources.into_iter().flatten().collect());
+        assert_eq!(rejected, []);
+        let mut all = ProfileSet::from(&catalog).compile(&CompileOptions::default(), 7);
+        all.remove(&name("team")).unwrap()
+    }
+
+    #[test]
+    fn a_plan_that_is_too_big_is_told_with_its_size() {
+        let refused = compiled_with_paths(8000);
+        let reason = refused.plan.err().unwrap();
+        assert!(
+            reason.starts_with("profile \"team\" gives no valid plan: the plan has 1"),
+            "{reason}"
+        );
+        let finding = Finding::Unusable {
+            profile: name("team"),
+            reason,
+        };
+        assert_eq!(refused.findings, [finding]);
+        assert!(compiled_with_paths(80).plan.is_ok());
     }
 
     #[test]

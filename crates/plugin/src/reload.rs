@@ -122,7 +122,7 @@ impl Reloader {
             return;
         }
         if self.readiness.is_ready() {
-            error!(reason, "profiles not reloaded; the previous ones stay");
+            error!(reason, "profiles not reloaded; it is tried again");
         } else {
             not_ready(&error);
         }

@@ -112,3 +112,93 @@ fn the_link_of_a_profile_that_is_gone_goes_and_nothing_else() {
     let plan = format!("plans/{}.json", published[&strict].digest);
     assert!(dir.path().join(plan).exists(), "running containers need it");
 }
+
+/// Plans of the same names, but all others than those of [`plans`].
+fn other_plans() -> Plans {
+    let catalog = Catalog::built_in().unwrap();
+    let plan = |profile: &kubefence_profile::ResolvedProfile| {
+        let mut plan = profile.compile(&CompileOptions::default()).ok()?;
+        plan.log_denials = !plan.log_denials;
+        Some((profile.name.clone(), plan.encode().unwrap()))
+    };
+    catalog.iter().filter_map(plan).collect()
+}
+
+/// The profiles whose links lead to their plans among `plans`.
+fn leading(plans: &Plans, dir: &Path) -> Vec<String> {
+    let leads = |(name, plan): &(&ProfileName, &EncodedPlan)| {
+        let found = fs::read(dir.join(format!("profiles/{name}.json")));
+        found.is_ok_and(|found| found == plan.bytes)
+    };
+    let leading = plans.iter().filter(leads);
+    leading.map(|(name, _)| name.to_string()).collect()
+}
+
+fn hidden(dir: &Path) -> usize {
+    let names = fs::read_dir(dir.join("profiles")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name());
+    names
+        .filter(|name| name.as_encoded_bytes().starts_with(b"."))
+        .count()
+}
+
+#[test]
+fn a_plan_that_cannot_be_written_changes_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (publish_into(dir.path()), other_plans());
+    let last = new.values().next_back().unwrap();
+    let blocked = dir.path().join(format!("plans/{}.json", last.digest));
+    fs::create_dir(&blocked).unwrap();
+    let error = publish(&new, dir.path()).unwrap_err();
+    assert!(matches!(&error, PublishError::Write { path, .. } if *path == blocked));
+    assert!(
+        error
+            .to_string()
+            .contains("every profile stays as it was published last"),
+        "{error}"
+    );
+    assert_eq!(leading(&old, dir.path()).len(), old.len());
+    assert_eq!(leading(&new, dir.path()), [""; 0]);
+    fs::remove_dir(&blocked).unwrap();
+    publish(&new, dir.path()).unwrap();
+    assert_eq!(leading(&new, dir.path()).len(), new.len());
+    assert_eq!(hidden(dir.path()), 0);
+}
+
+#[test]
+fn a_link_that_cannot_be_replaced_is_named_and_holds_up_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    publish_into(dir.path());
+    let new = other_plans();
+    let link = dir.path().join("profiles/default.json");
+    fs::remove_file(&link).unwrap();
+    fs::create_dir(&link).unwrap();
+    let error = publish(&new, dir.path()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("profiles/default.json: remove what is there")
+            && text.contains("no new plan under default, but"),
+        "{text}"
+    );
+    let others = leading(&new, dir.path());
+    assert_eq!(others.len(), new.len() - 1);
+    assert!(!others.contains(&"default".to_owned()));
+    let again = publish(&new, dir.path()).unwrap_err();
+    assert_eq!(again.to_string(), text, "it would be told anew each time");
+    assert_eq!(hidden(dir.path()), 0);
+    fs::remove_dir(&link).unwrap();
+    publish(&new, dir.path()).unwrap();
+    assert_eq!(leading(&new, dir.path()).len(), new.len());
+}
+
+#[test]
+fn that_links_cannot_be_removed_does_not_read_as_if_nothing_were_published() {
+    let dir = tempfile::tempdir().unwrap();
+    publish_into(dir.path());
+    let profiles = dir.path().join("profiles");
+    prune(&BTreeSet::new(), dir.path()).unwrap();
+    fs::remove_dir(&profiles).unwrap();
+    let error = prune(&BTreeSet::new(), dir.path()).unwrap_err();
+    assert!(matches!(&error, PublishError::Prune { path, .. } if *path == profiles));
+    assert!(error.to_string().contains("the new ones of all others"));
+}
