@@ -26,7 +26,7 @@ pub(crate) fn run(catalog: &Catalog, json: bool) -> anyhow::Result<ExitCode> {
                 _ => "built in",
             },
             usable: refusal.is_none(),
-            reason: refusal.map(|error| error.to_string()),
+            reason: refusal.map(|error| format!("{:#}", anyhow::Error::from(error))),
             description: profile.description.clone(),
         }
     });

@@ -82,7 +82,7 @@ impl Shown {
             isolate_abstract_sockets: profile.isolate_sockets,
             min_abi,
             log_denials: profile.landlock.log_denials,
-            refused_because: refusal.map(|error| error.to_string()),
+            refused_because: refusal.map(|error| format!("{:#}", anyhow::Error::from(error))),
             grants: profile.grants.iter().map(granted).collect(),
             denials: profile.denials.iter().map(denied).collect(),
             dropped: profile.dropped.iter().map(dropped).collect(),
