@@ -5,6 +5,7 @@ use std::ffi::CStr;
 
 use crate::args::{self, HELP, Request, UsageError, Wrap};
 use crate::command::{self, CommandError};
+use crate::deny::{Denials, DenyError};
 use crate::errno::Errno;
 use crate::place_source::{Environment, Surroundings};
 use crate::places::{PlaceError, Places};
@@ -12,7 +13,7 @@ use crate::plan_file::{self, PlanFileError};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::{self, FAILED};
 use crate::ruleset::{self, Sandbox, SandboxError};
-use crate::seccomp::{self, SeccompError};
+use crate::seccomp::{self, SeccompError, Witness};
 use crate::sys::{self, At, Start};
 use crate::workdir::{self, WorkdirError};
 
@@ -30,6 +31,8 @@ enum LaunchError {
     Plan(#[from] PlanFileError),
     #[error(transparent)]
     Command(#[from] CommandError),
+    #[error(transparent)]
+    Denied(#[from] DenyError),
     #[error(transparent)]
     Place(#[from] PlaceError),
     #[error(transparent)]
@@ -82,16 +85,15 @@ fn print(text: &str) -> Result<(), LaunchError> {
 fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
     let proc = ProcFs::open()?;
     workdir::check()?;
-    let plan = plan_file::read(&proc, &request.profile)?.for_user(sys::effective_user());
+    let mut plan = plan_file::read(&proc, &request.profile)?.for_user(sys::effective_user());
     let abi = ruleset::accepted_abi(&plan)?;
     let program = command::find(request.argv[0], env)?;
-    let surroundings = Surroundings {
-        environment: Environment::of(env),
-        program: &program,
-        program_path: program_path(&proc, &program)?,
-    };
+    let surroundings = surroundings(&proc, &program, env)?;
+    let denials = Denials::new(&proc, &plan.deny, &plan.rules, &surroundings)?;
+    denials.prune(&mut plan.rules)?;
 
-    let places = Places::new(&proc, &plan, plan.handled_fs(abi), surroundings)?;
+    let witness = Witness::new(&proc, &plan.seccomp)?;
+    let places = Places::new(&proc, &plan, plan.handled_fs(abi), surroundings, denials);
     let mut sandbox = Sandbox::new(&plan, abi)?;
     for rule in &plan.rules {
         if let Some(grant) = places.grant(rule)? {
@@ -106,16 +108,29 @@ fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
     }
     sandbox.restrict()?;
     ruleset::confirm()?;
-    seccomp::install(&plan.seccomp)?;
+    seccomp::install(&plan.seccomp, witness)?;
 
     sys::close_on_exec_from(3 + request.preserved).map_err(LaunchError::Descriptors)?;
     Err(command::execute(&program, request.argv, env).into())
 }
 
-/// The kernel's path of the program, if it can be opened as a place.
-fn program_path(proc: &ProcFs, program: &CStr) -> Result<Option<Vec<u8>>, ProcFsError> {
-    match sys::open(At::Cwd, program, libc::O_PATH, libc::RESOLVE_NO_MAGICLINKS) {
-        Ok(file) => proc.path_of(&file).map(Some),
-        Err(_) => Ok(None),
-    }
+/// What the container decided, with the kernel's path of the program if it can be opened as a place.
+fn surroundings<'a>(
+    proc: &ProcFs,
+    program: &'a CStr,
+    env: &[&CStr],
+) -> Result<Surroundings<'a>, ProcFsError> {
+    let opened = |resolve| sys::open(At::Cwd, program, libc::O_PATH, resolve);
+    let direct = opened(libc::RESOLVE_NO_SYMLINKS);
+    let is_program_direct = direct.is_ok();
+    let program_path = match direct.or_else(|_| opened(libc::RESOLVE_NO_MAGICLINKS)) {
+        Ok(file) => proc.name_of(&file)?,
+        Err(_) => None,
+    };
+    Ok(Surroundings {
+        environment: Environment::of(env),
+        program,
+        program_path,
+        is_program_direct,
+    })
 }

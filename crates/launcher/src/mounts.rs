@@ -37,6 +37,8 @@ const KERNEL: [&[u8]; 20] = [
 pub(crate) struct Mount {
     /// Identifies it among the mounts that exist at the same time.
     pub(crate) id: u64,
+    /// The mount that it hangs on.
+    parent: u64,
     /// The device number of its file system.
     device: Vec<u8>,
     /// Which directory or file of its file system is mounted.
@@ -54,8 +56,9 @@ impl Mount {
     /// that could be allowed.
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|b| *b == b' ');
-        let id = std::str::from_utf8(fields.next()?).ok()?.parse();
-        let device = fields.nth(1)?.to_vec();
+        let id = number(fields.next()?);
+        let parent = number(fields.next()?);
+        let device = fields.next()?.to_vec();
         let root = unescape(fields.next()?);
         let point = unescape(fields.next()?);
         let options = fields.next().unwrap_or_default();
@@ -66,6 +69,7 @@ impl Mount {
         let is_rw = |options: &[u8]| options.split(|b| *b == b',').any(|o| o == b"rw");
         Some(Self {
             id: id.unwrap_or(0),
+            parent: parent.unwrap_or(0),
             device,
             root,
             point,
@@ -77,6 +81,10 @@ impl Mount {
     /// Whether it is the root directory.
     pub(crate) fn is_root(&self) -> bool {
         self.point == b"/"
+    }
+
+    fn hangs_on(&self, other: &Self) -> bool {
+        self.parent == other.id && self.id != other.id
     }
 
     /// Whether the kernel shows itself through it.
@@ -96,16 +104,50 @@ impl Mount {
         components.any(|component| component.starts_with(b".."))
     }
 
+    /// Where in its file system `path`, which is reached through this mount, lies.
+    pub(crate) fn location(&self, path: &[u8]) -> Option<Location> {
+        let [path, point, root] =
+            [path, &self.point, &self.root].map(|path| path.strip_suffix(b"/").unwrap_or(path));
+        let rest = path.strip_prefix(point)?;
+        let is_inside = rest.is_empty() || rest.starts_with(b"/");
+        let path = match [root, rest].concat() {
+            path if path.is_empty() => b"/".to_vec(),
+            path => path,
+        };
+        let device = self.device.clone();
+        is_inside.then_some(Location { device, path })
+    }
+
+    /// What it shows.
+    pub(crate) fn shown(&self) -> Location {
+        let (device, path) = (self.device.clone(), self.root.clone());
+        Location { device, path }
+    }
+
     /// Whether what `other` shows at `path` is shown by this mount too, there or under another path.
     pub(crate) fn shows(&self, other: &Self, path: &[u8]) -> bool {
-        let point = other.point.strip_suffix(b"/").unwrap_or(&other.point);
-        let root = other.root.strip_suffix(b"/").unwrap_or(&other.root);
-        match path.strip_prefix(point) {
-            Some(rest) if self.device == other.device => {
-                at_or_below(&[root, rest].concat(), &self.root)
-            }
-            _ => false,
-        }
+        let location = other.location(path);
+        location.is_some_and(|location| location.is_within(&self.shown()))
+    }
+}
+
+/// A file or directory, whichever mount shows it.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Location {
+    device: Vec<u8>,
+    /// From the root of its file system.
+    path: Vec<u8>,
+}
+
+impl Location {
+    /// Whether it is `other`, or lies below it.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        self.device == other.device && at_or_below(&self.path, &other.path)
+    }
+
+    /// Whether it lies below `other`.
+    pub(crate) fn is_below(&self, other: &Self) -> bool {
+        self != other && self.is_within(other)
     }
 }
 
@@ -124,6 +166,47 @@ impl Mounts {
         let mut others = self.0.iter().filter(|mount| !mount.is_root());
         others.any(|mount| related(path, &mount.point))
     }
+
+    /// The mount that what the kernel calls `path` is reached through.
+    pub(crate) fn holding(&self, path: &[u8]) -> Option<&Mount> {
+        let next = |on: &&Mount| {
+            let is_on_way = |m: &&Mount| m.hangs_on(on) && at_or_below(path, &m.point);
+            let on_way = self.0.iter().filter(is_on_way);
+            on_way.min_by_key(|mount| mount.point.len())
+        };
+        let root = self.0.iter().find(|mount| mount.is_root());
+        std::iter::successors(root, next).take(self.0.len()).last()
+    }
+
+    /// Whether another mount stands where mount number `at` or one that it hangs on would be reached. The
+    /// order of the list does not tell: it is the one in which mounts were made, not that of attaching them.
+    pub(crate) fn is_covered(&self, at: usize) -> bool {
+        let chain: Vec<&Mount> = self.chain(at).collect();
+        let is_among = |mount: &Mount| chain.iter().any(|m| m.id == mount.id);
+        let covers = |mount: &Mount| {
+            let hangs_on_one = chain.iter().any(|m| mount.hangs_on(m));
+            hangs_on_one && at_or_below(&self.0[at].point, &mount.point) && !is_among(mount)
+        };
+        self.0.iter().any(covers)
+    }
+
+    /// Where mount number `at` hangs, where the mount that it hangs on does, and so on.
+    pub(crate) fn hooks(&self, at: usize) -> impl Iterator<Item = Location> {
+        let above = self.chain(at).skip(1);
+        let pairs = self.chain(at).zip(above);
+        pairs.filter_map(|(mount, on)| on.location(&mount.point))
+    }
+
+    /// Mount number `at`, the mount that it hangs on, and so on.
+    fn chain(&self, at: usize) -> impl Iterator<Item = &Mount> {
+        let parent = |mount: &&Mount| self.0.iter().find(|m| mount.hangs_on(m));
+        // A list that leads in a circle is no reason to.
+        std::iter::successors(self.0.get(at), parent).take(self.0.len())
+    }
+}
+
+fn number(field: &[u8]) -> Option<u64> {
+    std::str::from_utf8(field).ok()?.parse().ok()
 }
 
 /// The kernel writes space, tab, newline and backslash as three octal digits.
@@ -214,5 +297,33 @@ mod tests {
         assert!(other.shows(inner, b"/ro/u") && other.shows(whole, b"/whole/y/u"));
         assert!(!other.shows(data, b"/data/u") && !inner.shows(other, b"/a b\\/u"));
         assert!(!mounts[5].shows(whole, b"/whole/..2026_01/dir"));
+        assert!(whole.shows(whole, b"/whole") && whole.shows(whole, b"/whole/"));
+        assert!(data.location(b"/database").is_none());
+    }
+
+    #[test]
+    fn where_a_mount_hangs_is_known_whatever_it_is_called() {
+        let mounts = Mounts::parse(
+            b"22 1 0:20 / / rw - overlay overlay rw\n\
+            23 22 8:1 /v /a rw - ext4 /dev/vda rw\n\
+            24 22 8:1 /v /b rw - ext4 /dev/vda rw\n\
+            25 24 8:2 / /b/t rw - ext4 /dev/vdb rw\n\
+            26 25 0:50 / /b/t/k rw - tmpfs tmpfs rw\n\
+            27 24 8:1 /w /b rw - ext4 /dev/vda rw\n\
+            28 28 8:1 /w /c rw - ext4 /dev/vda rw\n",
+        );
+        let hangs_in = |at: usize, place: &[u8]| {
+            let place = mounts.0[1].location(place).unwrap();
+            mounts.hooks(at).any(|hook| hook.is_within(&place))
+        };
+        for place in [&b"/a"[..], b"/a/t"] {
+            assert!(hangs_in(4, place) && hangs_in(3, place));
+        }
+        assert!(!hangs_in(4, b"/a/x") && !hangs_in(1, b"/a") && !hangs_in(6, b"/a"));
+        assert_eq!(mounts.holding(b"/b/t/x").map(|m| m.id), Some(27));
+        assert_eq!(mounts.holding(b"/b/x").map(|m| m.id), Some(27));
+        assert_eq!(mounts.holding(b"/x").map(|m| m.id), Some(22));
+        let covered: Vec<bool> = (0..7).map(|at| mounts.is_covered(at)).collect();
+        assert_eq!(covered, [false, false, true, true, true, false, false]);
     }
 }

@@ -1,7 +1,7 @@
 //! Where the places of a plan lie in this container, before anything is opened.
 //!
-//! Pure. Values of the container become paths here only if they are absolute and have no `..`; what
-//! such a path really leads to is judged after it was opened.
+//! Pure. Values of the container become paths here only if they are absolute and have no `..`. They are made
+//! normal: as such a path is opened without following links, it is the kernel's path as well.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -11,40 +11,42 @@ use kubefence_launch_plan::{Place, Variable};
 use crate::sys::c_string;
 
 /// What the environment says of the variables of a plan, as far as it names places.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Environment<'a>([Option<&'a [u8]>; Variable::ALL.len()]);
+#[derive(Default)]
+pub(crate) struct Environment([Option<Vec<u8>>; Variable::ALL.len()]);
 
-impl<'a> Environment<'a> {
+impl Environment {
     /// Reads the variables from `env`.
-    pub(crate) fn of(env: &[&'a CStr]) -> Self {
+    pub(crate) fn of(env: &[&CStr]) -> Self {
         let mut values = Self::default();
         for named in Variable::ALL.into_iter().filter(|v| is_in_environment(*v)) {
-            values.0[named as usize] = variable(env, named.name()).and_then(usable);
+            values.0[named as usize] = variable(env, named.name()).and_then(normal);
         }
         values
     }
 
-    /// The value of `variable`, if it is set and usable.
-    pub(crate) fn value(&self, variable: Variable) -> Option<&'a [u8]> {
-        self.0[variable as usize]
+    /// The value of `variable`, made normal, if it is set and usable.
+    pub(crate) fn value(&self, variable: Variable) -> Option<&[u8]> {
+        self.0[variable as usize].as_deref()
     }
 }
 
 /// What the container decided.
 pub(crate) struct Surroundings<'a> {
     /// Its environment.
-    pub(crate) environment: Environment<'a>,
+    pub(crate) environment: Environment,
     /// The program that is about to be executed, as found.
     pub(crate) program: &'a CStr,
     /// The kernel's path of that program, if it could be opened.
     pub(crate) program_path: Option<Vec<u8>>,
+    /// Whether no link led to it.
+    pub(crate) is_program_direct: bool,
 }
 
 /// A place as the way to it from a directory that the container named.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Anchored<'a> {
-    /// The path of that directory (for `$ENTRYPOINT`, the file); a relative one starts in the working
-    /// directory.
+    /// The normal path of that directory (for `$ENTRYPOINT`, the file as found); a relative one starts in the
+    /// working directory.
     pub(crate) base: &'a [u8],
     /// The normal relative path from there, perhaps empty.
     pub(crate) below: Cow<'a, str>,
@@ -56,7 +58,7 @@ impl Anchored<'_> {
         if self.below.is_empty() {
             c_string(self.base)
         } else {
-            c_string([self.base, b"/", self.below.as_bytes()].concat())
+            c_string(beneath(self.base, self.below.as_bytes()))
         }
     }
 }
@@ -79,6 +81,13 @@ impl Surroundings<'_> {
         }
     }
 
+    /// The kernel's path of the directory that the program lies in.
+    pub(crate) fn program_directory(&self) -> Option<&[u8]> {
+        let path = self.program_path.as_deref()?;
+        let slash = path.iter().rposition(|b| *b == b'/')?;
+        path.starts_with(b"/").then(|| &path[..slash.max(1)])
+    }
+
     /// Where the path `suffix` below `variable` starts. `None` means that there is no such place here.
     pub(crate) fn anchor<'s>(
         &'s self,
@@ -93,11 +102,7 @@ impl Surroundings<'_> {
             Variable::Workdir => at(b"."),
             Variable::Entrypoint if suffix.is_empty() => at(self.program.to_bytes()),
             Variable::Entrypoint => None,
-            Variable::EntrypointDir => {
-                let path = self.program_path.as_deref()?;
-                let slash = path.iter().rposition(|b| *b == b'/')?;
-                at(usable(&path[..slash.max(1)])?)
-            }
+            Variable::EntrypointDir => at(self.program_directory()?),
             named => match self.environment.value(named) {
                 Some(value) => at(value),
                 None => Some(Anchored {
@@ -123,10 +128,30 @@ pub(crate) fn join(base: &str, suffix: &str) -> String {
     }
 }
 
-/// A value that names a place: absolute, and without `..`.
-pub(crate) fn usable(value: &[u8]) -> Option<&[u8]> {
-    let climbs = value.split(|b| *b == b'/').any(|c| c == b"..");
-    (value.starts_with(b"/") && !climbs).then_some(value)
+/// The path `below` a directory of normal path `base`.
+pub(crate) fn beneath(base: &[u8], below: &[u8]) -> Vec<u8> {
+    let base = base.strip_suffix(b"/").unwrap_or(base);
+    [base, b"/", below].concat()
+}
+
+/// The normal path of a value that names a place: absolute, and without `..`. What is left out of it are
+/// empty components and `.`.
+fn normal(value: &[u8]) -> Option<Vec<u8>> {
+    let mut normal = Vec::with_capacity(value.len());
+    for component in value.strip_prefix(b"/")?.split(|b| *b == b'/') {
+        match component {
+            b".." => return None,
+            b"" | b"." => {}
+            name => {
+                normal.push(b'/');
+                normal.extend_from_slice(name);
+            }
+        }
+    }
+    if normal.is_empty() {
+        normal.push(b'/');
+    }
+    Some(normal)
 }
 
 #[cfg(test)]
@@ -138,6 +163,7 @@ mod tests {
             environment: Environment::of(env),
             program: c"./run",
             program_path: program_path.map(|p| p.as_bytes().to_vec()),
+            is_program_direct: true,
         }
     }
 
@@ -153,7 +179,7 @@ mod tests {
             ("/usr", "/usr"),
             ("$HOME", "/home/u"),
             ("$HOME/.cache", "/home/u/.cache"),
-            ("$TMPDIR", "/scratch/"),
+            ("$TMPDIR", "/scratch"),
             ("$WORKDIR", "."),
             ("$WORKDIR/a/b", "./a/b"),
             ("$ENTRYPOINT", "./run"),
@@ -219,8 +245,22 @@ mod tests {
         for place in ["$HOME", "$HOME/x", "$ENTRYPOINT_DIR", "$ENTRYPOINT/x"] {
             assert_eq!(path(&s, place), None, "{place}");
         }
-        // Two dots inside a name climb nowhere.
-        assert!(path(&surroundings(&[c"HOME=/a/..b"], None), "$HOME").is_some());
+    }
+
+    #[test]
+    fn values_are_made_normal() {
+        for (home, expected, below) in [
+            (c"HOME=/a//b/./c/.", "/a/b/c", "/a/b/c/x"),
+            (c"HOME=//a///", "/a", "/a/x"),
+            (c"HOME=/", "/", "/x"),
+            (c"HOME=/./", "/", "/x"),
+            // Dots inside a name are a part of it.
+            (c"HOME=/a/..b/.c/...", "/a/..b/.c/...", "/a/..b/.c/.../x"),
+        ] {
+            let s = surroundings(&[home], None);
+            assert_eq!(path(&s, "$HOME").as_deref(), Some(expected), "{home:?}");
+            assert_eq!(path(&s, "$HOME/x").as_deref(), Some(below), "{home:?}");
+        }
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! - A place is opened once. The path that is judged is the kernel's path of that descriptor, and the
 //!   same descriptor becomes the rule, so nothing can be exchanged in between.
 //! - A fixed place is granted where it says it is, or not at all.
-//! - No link of procfs is followed into another mount tree (a leaked descriptor as `$HOME`).
-//! - A place that is refused is left out: that only tightens. So is one behind a loop of links.
-//! - No link that lies on a volume leads to a place: others may have left it there.
+//! - No link leads to a place, except to the program: a confined process may have left one before this
+//!   launch. (The runtime has followed those to the working directory, which nobody can tell any more.)
+//! - A place that is refused is left out: that only tightens. So is one behind a link.
 
 use std::cell::OnceCell;
 use std::ffi::CStr;
@@ -16,13 +16,15 @@ use kubefence_launch_plan::{
     Create, FsRights, LaunchPlan, PathRule, Place, Variable, Volumes, judge,
 };
 
-use crate::deny::{Denials, DenyError};
+use crate::deny::Denials;
 use crate::errno::Errno;
-use crate::place_source::{Anchored, Surroundings};
+use crate::listing::below;
+use crate::place_source::{Surroundings, beneath};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
 use crate::state::Missing;
 use crate::sys::{self, At, Status};
+use crate::tokens::{self, Budget, Found};
 use crate::volumes::{self, Home, Situation, VolumeTable, applicable};
 
 /// An open file or directory, and what is allowed there.
@@ -57,8 +59,6 @@ pub(crate) enum PlaceError {
         errno: Errno,
     },
     #[error(transparent)]
-    Denied(#[from] DenyError),
-    #[error(transparent)]
     ProcFs(#[from] ProcFsError),
 }
 
@@ -70,7 +70,9 @@ pub(crate) struct Places<'a> {
     surroundings: Surroundings<'a>,
     denials: Denials<'a>,
     /// Read when the first place needs it: most containers have none that does.
-    volumes: OnceCell<VolumeTable>,
+    volumes: OnceCell<VolumeTable<'a>>,
+    /// The directory that `HOME` names, if there is one; looked up when first needed.
+    home: OnceCell<Option<Home>>,
 }
 
 impl<'a> Places<'a> {
@@ -80,19 +82,24 @@ impl<'a> Places<'a> {
         plan: &'a LaunchPlan,
         handled: FsRights,
         surroundings: Surroundings<'a>,
-    ) -> Result<Self, PlaceError> {
-        Ok(Self {
+        denials: Denials<'a>,
+    ) -> Self {
+        Self {
             proc,
             plan,
             handled,
-            denials: Denials::new(proc, plan, &surroundings)?,
             surroundings,
+            denials,
             volumes: OnceCell::new(),
-        })
+            home: OnceCell::new(),
+        }
     }
 
     /// Opens and judges the place of `rule`. `None` means that the rule is left out.
     pub(crate) fn grant(&self, rule: &PathRule) -> Result<Option<Grant>, PlaceError> {
+        if self.is_settled(rule) {
+            return Ok(None);
+        }
         let Some((place, path)) = self.open(rule)? else {
             return Ok(None);
         };
@@ -106,16 +113,34 @@ impl<'a> Places<'a> {
         }
         let wanted = applicable(rule.rights, &status);
         let rights = match &rule.path {
+            Place::Absolute(_) if self.betrays(&path, &status)? => FsRights::EMPTY,
             Place::Absolute(_) => wanted,
             _ if judge::covered(&path, wanted, &self.plan.rules) => FsRights::EMPTY,
             Place::Below(Variable::Entrypoint, _) => self.judge_program(&path, &status, wanted)?,
-            Place::Below(variable, suffix) => {
-                let anchored = self.surroundings.anchor(*variable, suffix);
-                self.judge(anchored, &path, &status, wanted)?
-            }
+            Place::Below(..) => self.judge(&path, &status, wanted)?,
         };
         let rights = rights.intersection(self.handled);
         Ok((!rights.is_empty()).then_some(Grant { place, rights }))
+    }
+
+    /// Whether `rule` is for the program or its directory and can be left out without a look: a fixed rule
+    /// covers it, or a link led to the program, so that somebody chose the directory.
+    fn is_settled(&self, rule: &PathRule) -> bool {
+        let Place::Below(variable, suffix) = &rule.path else {
+            return false;
+        };
+        let wanted = match variable {
+            Variable::Entrypoint => rule.rights.intersection(judge::FILE_RIGHTS),
+            Variable::EntrypointDir if !self.surroundings.is_program_direct => return true,
+            Variable::EntrypointDir => rule.rights,
+            _ => return false,
+        };
+        let path = match variable {
+            Variable::Entrypoint => self.surroundings.program_path.as_deref(),
+            _ => self.surroundings.program_directory(),
+        };
+        let is_covered = |path| judge::covered(path, wanted, &self.plan.rules);
+        suffix.is_empty() && path.is_some_and(is_covered)
     }
 
     /// What the plan allows on volumes besides, with the path of each.
@@ -127,7 +152,7 @@ impl<'a> Places<'a> {
             Some(volumes) => volumes,
             None => VolumeTable::read(self.proc)?,
         };
-        let grants = volumes.grants(self.plan, &self.denials, self.home()?.as_ref())?;
+        let grants = volumes.grants(self.plan, &self.denials, self.home()?)?;
         let handled = grants.into_iter().map(|(path, grant)| {
             let rights = grant.rights.intersection(self.handled);
             (Shown::new(&path), Grant { rights, ..grant })
@@ -141,14 +166,25 @@ impl<'a> Places<'a> {
         status: &Status,
         rights: FsRights,
     ) -> Result<FsRights, PlaceError> {
-        let granted = judge::entrypoint(path, status.mode).is_ok() && !self.denials.forbid(path)?;
+        let is_secret = || -> Result<bool, ProcFsError> {
+            let volumes = self.volumes()?;
+            Ok(match self.plan.volumes {
+                Volumes::None if volumes.touch(path) => {
+                    tokens::in_file(path, &mut Budget::default()) != Found::Nothing
+                }
+                Volumes::None => false,
+                _ => volumes.situation(path, status.mount, &self.denials)? == Situation::Closed,
+            })
+        };
+        let granted = judge::entrypoint(path, status.mode).is_ok()
+            && !self.denials.forbid(path)?
+            && !is_secret()?;
         Ok(if granted { rights } else { FsRights::EMPTY })
     }
 
-    /// What is granted of `rights` at a place that the container chose, which the kernel resolved to `path`.
+    /// What is granted of `rights` at a place that the container chose, of the kernel's path `path`.
     fn judge(
         &self,
-        anchored: Option<Anchored>,
         path: &[u8],
         status: &Status,
         rights: FsRights,
@@ -156,19 +192,35 @@ impl<'a> Places<'a> {
         if judge::untrusted(path).is_err() {
             return Ok(FsRights::EMPTY);
         }
-        let situation = self.situation(path, status.mount)?;
-        let granted = match situation {
+        let granted = match self.situation(path, status.mount)? {
             Situation::Closed => FsRights::EMPTY,
-            _ if !self.is_led_by_image(anchored, path, situation)? => FsRights::EMPTY,
             Situation::Volume if self.plan.volumes == Volumes::Read => {
                 rights.intersection(volumes::READ)
             }
             Situation::Image | Situation::Volume => rights,
         };
-        match granted.is_empty() || self.denials.forbid(path)? {
-            true => Ok(FsRights::EMPTY),
-            false => Ok(granted),
+        if granted.is_empty() || self.denials.forbid(path)? {
+            return Ok(FsRights::EMPTY);
         }
+        match volumes::READ.contains_all(granted) || !self.holds_home(path)? {
+            true => Ok(granted),
+            // Otherwise what is denied in the home could be made there.
+            false => Ok(granted.intersection(volumes::READ)),
+        }
+    }
+
+    /// Whether the directory that `HOME` names lies below `path`, if only by its name.
+    fn holds_home(&self, path: &[u8]) -> Result<bool, ProcFsError> {
+        let named = self.surroundings.environment.value(Variable::Home);
+        let found = self.home()?.map(|home| &home.path[..]);
+        let mut homes = named.into_iter().chain(found);
+        Ok(homes.any(|home| below(home, path).is_some()))
+    }
+
+    /// Whether a rule for the fixed place `path` would open what the volume that it lies on must not show.
+    fn betrays(&self, path: &[u8], status: &Status) -> Result<bool, PlaceError> {
+        let is_open = self.plan.volumes != Volumes::None;
+        Ok(is_open && self.volumes()?.betrays(path, status.mount))
     }
 
     fn situation(&self, path: &[u8], mount: u64) -> Result<Situation, PlaceError> {
@@ -176,46 +228,11 @@ impl<'a> Places<'a> {
         Ok(match self.plan.volumes {
             Volumes::None if volumes.touch(path) => Situation::Closed,
             Volumes::None => Situation::Image,
-            Volumes::Read | Volumes::AsMounted => volumes.situation(path, mount),
+            Volumes::Read | Volumes::AsMounted => volumes.situation(path, mount, &self.denials)?,
         })
     }
 
-    /// Whether the way from the directory that the container named to `path` has no links, or only such as
-    /// lie on the image and lead to what lies there. Others may have been left by anybody.
-    fn is_led_by_image(
-        &self,
-        anchored: Option<Anchored>,
-        path: &[u8],
-        situation: Situation,
-    ) -> Result<bool, PlaceError> {
-        let Some(anchored) = anchored else {
-            return Ok(false);
-        };
-        if anchored.below.is_empty() || anchored.path().to_bytes() == path {
-            return Ok(true);
-        }
-        let named = sys::c_string(anchored.base);
-        let resolve = libc::RESOLVE_NO_MAGICLINKS;
-        let Ok(base) = sys::open(At::Cwd, &named, libc::O_PATH, resolve) else {
-            return Ok(false);
-        };
-        let base_path = self.proc.path_of(&base)?;
-        let straight = [&base_path[..], b"/", anchored.below.as_bytes()].concat();
-        if path == straight {
-            return Ok(true);
-        }
-        if situation != Situation::Image {
-            return Ok(false);
-        }
-        // Any mount on the way is a volume. Only a path from the root may have absolute links then.
-        let resolve = resolve | libc::RESOLVE_NO_XDEV;
-        match sys::open(At::Cwd, &sys::c_string(straight), libc::O_PATH, resolve) {
-            Ok(place) => Ok(self.proc.path_of(&place)? == path),
-            Err(_) => Ok(false),
-        }
-    }
-
-    fn volumes(&self) -> Result<&VolumeTable, PlaceError> {
+    fn volumes(&self) -> Result<&VolumeTable<'a>, ProcFsError> {
         if let Some(volumes) = self.volumes.get() {
             return Ok(volumes);
         }
@@ -223,24 +240,39 @@ impl<'a> Places<'a> {
         Ok(self.volumes.get_or_init(|| volumes))
     }
 
-    /// The directory that `HOME` names, if there is one.
-    fn home(&self) -> Result<Option<Home>, PlaceError> {
-        let home = self
-            .surroundings
-            .path_to(&Place::Below(Variable::Home, String::new()));
-        let resolve = libc::RESOLVE_NO_MAGICLINKS;
-        let opened = home.and_then(|home| sys::open(At::Cwd, &home, libc::O_PATH, resolve).ok());
-        let Some(opened) = opened else {
+    fn home(&self) -> Result<Option<&Home>, ProcFsError> {
+        if let Some(home) = self.home.get() {
+            return Ok(home.as_ref());
+        }
+        let home = self.find_home()?;
+        Ok(self.home.get_or_init(|| home).as_ref())
+    }
+
+    fn find_home(&self) -> Result<Option<Home>, ProcFsError> {
+        let Some(home) = self.surroundings.environment.value(Variable::Home) else {
             return Ok(None);
         };
-        let Ok(status) = sys::status(At::Dir(&opened), c"") else {
-            return Ok(None);
-        };
-        let path = self.proc.path_of(&opened)?;
-        Ok(Some(Home {
-            path,
-            mount: status.mount,
-        }))
+        // One that does not exist yet lies where the nearest directory does that can be reached.
+        let mut end = home.len();
+        loop {
+            let (name, rest) = home.split_at(end);
+            let name = sys::c_string(if end == 0 { b"/" } else { name });
+            match sys::open(At::Cwd, &name, libc::O_PATH, libc::RESOLVE_NO_MAGICLINKS) {
+                Ok(nearest) => {
+                    let status = sys::status(At::Dir(&nearest), c"").ok();
+                    let path = self.proc.name_of(&nearest)?;
+                    return Ok(path.zip(status).map(|(path, status)| Home {
+                        path: match rest.strip_prefix(b"/") {
+                            Some(rest) => beneath(&path, rest),
+                            None => path,
+                        },
+                        mount: status.mount,
+                    }));
+                }
+                Err(_) if end == 0 => return Ok(None),
+                Err(_) => end = home[..end].iter().rposition(|b| *b == b'/').unwrap_or(0),
+            }
+        }
     }
 
     /// Opens the place of `rule`, and tells the kernel's path of it.
@@ -262,13 +294,15 @@ impl<'a> Places<'a> {
         match opened {
             Ok(place) => {
                 let path = match &rule.path {
+                    Place::Below(Variable::Workdir | Variable::Entrypoint, _) => {
+                        self.proc.name_of(&place)?
+                    }
                     // A normal path without links is the kernel's path already.
-                    Place::Absolute(named) => named.clone().into_bytes(),
-                    Place::Below(..) => self.proc.path_of(&place)?,
+                    _ => Some(path.into_bytes()),
                 };
-                Ok(Some((place, path)))
+                Ok(path.map(|path| (place, path)))
             }
-            // A link of procfs, a loop, a moved place: chosen by the image, and nothing to be granted.
+            // A link: chosen by the image or by anybody, and nothing to be granted.
             Err(Errno(libc::ELOOP)) => Ok(None),
             Err(Errno(libc::ENAMETOOLONG)) if matches!(rule.path, Place::Below(..)) => Ok(None),
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) if rule.optional => Ok(None),
@@ -289,20 +323,28 @@ impl<'a> Places<'a> {
         let Some(anchored) = self.surroundings.anchor(*variable, suffix) else {
             return Ok(());
         };
-        let Some(missing) = Missing::find(self.proc, &anchored)? else {
+        if !anchored.base.starts_with(b"/") {
+            return Ok(());
+        }
+        let path = anchored.path().into_bytes();
+        if [anchored.base, &path]
+            .iter()
+            .any(|path| judge::untrusted(path).is_err())
+        {
+            return Ok(());
+        }
+        let Some(missing) = Missing::find(&anchored) else {
             return Ok(());
         };
         let Ok(status) = sys::status(At::Dir(&missing.nearest), c"") else {
             return Ok(());
         };
-        let paths = [&missing.base, &missing.path];
-        let is_acceptable = paths.iter().all(|path| judge::untrusted(path).is_ok());
-        let may_write = match self.situation(&missing.path, status.mount)? {
+        let may_write = match self.situation(&path, status.mount)? {
             Situation::Image => true,
             Situation::Volume => self.plan.volumes == Volumes::AsMounted,
             Situation::Closed => false,
         };
-        if is_acceptable && may_write && !self.denials.forbid_making(&missing.path)? {
+        if may_write && !self.denials.forbid_making(&path)? {
             // What cannot be made earns nothing: the file system is read-only, for one.
             let _ = missing.make(kind);
         }
@@ -318,9 +360,9 @@ fn is_for_file(rights: FsRights) -> bool {
 /// Opens `place` by its path.
 fn open_place(place: &Place, path: &CStr) -> Result<OwnedFd, Errno> {
     let resolve = match place {
-        // The image cannot move what the host named: a link on the way earns nothing.
-        Place::Absolute(_) => libc::RESOLVE_NO_SYMLINKS,
-        Place::Below(..) => libc::RESOLVE_NO_MAGICLINKS,
+        // Programs are links often, and what they lead to is judged as a program.
+        Place::Below(Variable::Entrypoint, _) => libc::RESOLVE_NO_MAGICLINKS,
+        _ => libc::RESOLVE_NO_SYMLINKS,
     };
     sys::open(At::Cwd, path, libc::O_PATH, resolve)
 }

@@ -3,8 +3,9 @@
 //! Invariant: every answer comes from a file system that the kernel itself calls procfs, and not
 //! through a mount on top of it. An image can ship a directory called `/proc`.
 
+use std::ffi::CStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read, Seek as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::errno::Errno;
@@ -65,21 +66,30 @@ impl ProcFs {
             .map_err(|errno| ProcFsError::Descriptor(number, errno))
     }
 
+    /// The same; `None` if that path is longer than the kernel tells, as anybody can make one.
+    pub(crate) fn name_of(&self, fd: &OwnedFd) -> Result<Option<Vec<u8>>, ProcFsError> {
+        match self.path_of(fd) {
+            Err(ProcFsError::Descriptor(_, Errno(libc::ENAMETOOLONG))) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
     /// The text of this process's mountinfo.
     pub(crate) fn mountinfo(&self) -> Result<Vec<u8>, ProcFsError> {
         const FILE: &str = "/proc/self/mountinfo";
-        let fail = |errno| ProcFsError::Read(FILE, errno);
-        let file = sys::open(
-            At::Dir(&self.root),
-            c"self/mountinfo",
-            libc::O_RDONLY,
-            INSIDE,
-        );
-        let mut text = Vec::new();
-        File::from(file.map_err(fail)?)
-            .read_to_end(&mut text)
-            .map_err(|error| fail(Errno::of(&error)))?;
-        Ok(text)
+        let file = self.open_file(c"self/mountinfo", FILE)?;
+        read(file, FILE)
+    }
+
+    /// Opens this process's status, so that it can be read behind the sandbox's back.
+    pub(crate) fn status(&self) -> Result<StatusFile, ProcFsError> {
+        let file = self.open_file(c"self/status", StatusFile::PATH)?;
+        Ok(StatusFile(file))
+    }
+
+    fn open_file(&self, name: &CStr, path: &'static str) -> Result<File, ProcFsError> {
+        let file = sys::open(At::Dir(&self.root), name, libc::O_RDONLY, INSIDE);
+        Ok(file.map_err(|errno| ProcFsError::Read(path, errno))?.into())
     }
 
     /// The path and status of the file that this process executes.
@@ -91,5 +101,46 @@ impl ProcFs {
         let target = sys::read_link(At::Dir(&link), c"").map_err(fail)?;
         let status = sys::status(At::Dir(&self.root), c"self/exe").map_err(fail)?;
         Ok((target, status))
+    }
+}
+
+/// This process's status, open.
+pub(crate) struct StatusFile(File);
+
+impl StatusFile {
+    const PATH: &str = "/proc/self/status";
+
+    /// How many seccomp filters are in force; `None` if the kernel does not tell (before Linux 5.10).
+    pub(crate) fn seccomp_filters(&self) -> Result<Option<u32>, ProcFsError> {
+        let fail = |error| ProcFsError::Read(Self::PATH, Errno::of(&error));
+        (&self.0).rewind().map_err(fail)?;
+        Ok(seccomp_filters(&read(&self.0, Self::PATH)?))
+    }
+}
+
+fn seccomp_filters(status: &[u8]) -> Option<u32> {
+    let mut lines = status.split(|b| *b == b'\n');
+    let count = lines.find_map(|line| line.strip_prefix(b"Seccomp_filters:"))?;
+    std::str::from_utf8(count).ok()?.trim().parse().ok()
+}
+
+/// Reads what is left of `file`, most of the time with one call: the kernel makes up the text for each.
+fn read(mut file: impl Read, path: &'static str) -> Result<Vec<u8>, ProcFsError> {
+    let mut text = Vec::with_capacity(16 * 1024);
+    match file.read_to_end(&mut text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(ProcFsError::Read(path, Errno::of(&error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seccomp_filters;
+
+    #[test]
+    fn filters_are_counted_where_the_kernel_tells() {
+        let status = b"Name:\tx\nSeccomp:\t2\nSeccomp_filters:\t3\nCpus:\t1\n";
+        assert_eq!(seccomp_filters(status), Some(3));
+        assert_eq!(seccomp_filters(b"Seccomp:\t2\n"), None);
     }
 }

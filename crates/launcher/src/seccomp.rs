@@ -1,12 +1,14 @@
 //! The plan's seccomp filters: put together for this process's capabilities, installed, confirmed.
 //!
 //! Invariants:
-//! - Every filter is installed, or the launch ends.
+//! - Every filter is installed, or the launch ends. The kernel is asked how many there are: a seccomp profile
+//!   of the pod can answer the call with success without making it.
 //! - A filter for another architecture is never installed: its numbers mean other calls.
 
 use kubefence_launch_plan::{Arch, SeccompFilter};
 
 use crate::errno::Errno;
+use crate::procfs::{ProcFs, ProcFsError, StatusFile};
 use crate::report::Shown;
 use crate::sys;
 
@@ -31,16 +33,54 @@ pub(crate) enum SeccompError {
     NotTaken(Shown, #[source] Errno),
     #[error("the seccomp filters are not in force: {PROFILE}")]
     NotInForce,
+    #[error(transparent)]
+    ProcFs(#[from] ProcFsError),
 }
 
 const PROFILE: &str =
     "allow seccomp and prctl in the pod's seccomp profile, or use a kernel with seccomp filters";
 
-/// Installs `filters`, in their order. no_new_privs must be set.
-pub(crate) fn install(filters: &[SeccompFilter]) -> Result<(), SeccompError> {
-    if filters.is_empty() {
-        return Ok(());
+/// What is needed to confirm that filters are in force.
+pub(crate) struct Witness {
+    status: StatusFile,
+    before: Option<u32>,
+}
+
+impl Witness {
+    /// To be called before restriction, which may close `/proc`. `None` if there is nothing to confirm.
+    pub(crate) fn new(
+        proc: &ProcFs,
+        filters: &[SeccompFilter],
+    ) -> Result<Option<Self>, SeccompError> {
+        if filters.is_empty() {
+            return Ok(None);
+        }
+        let status = proc.status()?;
+        let before = status.seccomp_filters()?;
+        Ok(Some(Self { status, before }))
     }
+
+    /// Whether `count` filters more are in force than before; where the kernel does not count them, whether
+    /// any is.
+    fn confirms(&self, count: usize) -> Result<bool, SeccompError> {
+        let Some(before) = self.before else {
+            return Ok(sys::is_filtered());
+        };
+        let expected = u32::try_from(count)
+            .ok()
+            .and_then(|n| before.checked_add(n));
+        Ok(expected.is_some() && self.status.seccomp_filters()? == expected)
+    }
+}
+
+/// Installs `filters`, in their order, if there is a `witness` for them. no_new_privs must be set.
+pub(crate) fn install(
+    filters: &[SeccompFilter],
+    witness: Option<Witness>,
+) -> Result<(), SeccompError> {
+    let Some(witness) = witness else {
+        return Ok(());
+    };
     probe()?;
     for filter in filters {
         let name = || Shown::new(filter.name.as_bytes());
@@ -53,10 +93,9 @@ pub(crate) fn install(filters: &[SeccompFilter]) -> Result<(), SeccompError> {
         }
         sys::install_filter(&program).map_err(|errno| SeccompError::NotTaken(name(), errno))?;
     }
-    if sys::is_filtered() {
-        Ok(())
-    } else {
-        Err(SeccompError::NotInForce)
+    match witness.confirms(filters.len())? {
+        true => Ok(()),
+        false => Err(SeccompError::NotInForce),
     }
 }
 

@@ -163,6 +163,12 @@ pub(crate) fn status(at: At, path: &CStr) -> Result<Status, Errno> {
     })
 }
 
+/// The type bits of an open file's mode, if they can be told.
+pub(crate) fn file_type(file: &OwnedFd) -> Option<u32> {
+    let status = status(At::Dir(file), c"").ok()?;
+    Some(status.mode & libc::S_IFMT)
+}
+
 /// mkdirat(2): makes the directory `name` in `dir`.
 pub(crate) fn make_directory(dir: &OwnedFd, name: &CStr, mode: u32) -> Result<(), Errno> {
     // SAFETY: name is a C string.

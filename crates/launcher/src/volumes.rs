@@ -5,20 +5,25 @@
 //!   nothing.
 //! - Nothing is opened up that holds a service-account token, is mounted by the runtime, or could not be
 //!   looked through.
+//! - A rule holds for a file, whichever mount shows it. So what matters is what a mount shows, and what
+//!   hangs there through any mount, not the path.
 
-use std::cell::OnceCell;
+mod runtime;
+
+use std::cell::{OnceCell, RefCell};
 use std::os::fd::OwnedFd;
 
 use kubefence_launch_plan::judge::{self, Refusal, at_or_below};
 use kubefence_launch_plan::{FsRight, FsRights, LaunchPlan, Volumes};
 
 use crate::deny::Denials;
-use crate::errno::Errno;
-use crate::mounts::{Mount, Mounts};
+use crate::mounts::{Location, Mount, Mounts};
 use crate::places::Grant;
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::sys::{self, At, Status};
-use crate::tokens::{self, Found};
+use crate::tokens::{self, Budget, Found};
+
+use runtime::Redirected;
 
 /// What reading a volume means.
 pub(crate) const READ: FsRights =
@@ -39,10 +44,25 @@ const WRITE: FsRights = FsRights::of(&[
 ]);
 
 /// The mounts of this process, and what is known of them.
-pub(crate) struct VolumeTable {
+pub(crate) struct VolumeTable<'a> {
+    proc: &'a ProcFs,
+    /// As read.
+    mountinfo: Vec<u8>,
     mounts: Mounts,
-    /// Looked at when first needed.
+    /// Looked at when first needed, as all below.
     looks: Vec<OnceCell<Look>>,
+    redirected: OnceCell<Redirected>,
+    /// Where the deny places that exist lie.
+    denied: OnceCell<Vec<Location>>,
+    budgets: RefCell<Budgets>,
+}
+
+/// What may be looked at for all mounts together. What programs leave in memory must not use up what the
+/// rest needs.
+#[derive(Default)]
+struct Budgets {
+    in_scratch: Budget,
+    elsewhere: Budget,
 }
 
 /// What a look at a mount showed.
@@ -51,8 +71,8 @@ enum Look {
     Hidden,
     /// It is no volume, holds a token, or cannot be looked at.
     Closed,
-    /// It is a volume in memory that holds too much to be looked through: places on it may be opened up, as
-    /// nobody projects tokens among so much, but not all of it.
+    /// It is a volume in memory that holds a token of a program's own, or too much to be looked through:
+    /// places on it may be opened up, as nobody projects tokens there, but not all of it.
     Large,
     /// It is a volume that may be opened up.
     Open(OwnedFd, Status),
@@ -69,12 +89,21 @@ pub(crate) enum Situation {
     Closed,
 }
 
-impl VolumeTable {
+impl<'a> VolumeTable<'a> {
     /// Reads the mounts of this process.
-    pub(crate) fn read(proc: &ProcFs) -> Result<Self, ProcFsError> {
-        let mounts = Mounts::parse(&proc.mountinfo()?);
+    pub(crate) fn read(proc: &'a ProcFs) -> Result<Self, ProcFsError> {
+        let mountinfo = proc.mountinfo()?;
+        let mounts = Mounts::parse(&mountinfo);
         let looks = mounts.0.iter().map(|_| OnceCell::new()).collect();
-        Ok(Self { mounts, looks })
+        Ok(Self {
+            proc,
+            mountinfo,
+            mounts,
+            looks,
+            redirected: OnceCell::new(),
+            denied: OnceCell::new(),
+            budgets: RefCell::default(),
+        })
     }
 
     /// Whether anything but the root file system is mounted at, above or below `path`.
@@ -84,24 +113,54 @@ impl VolumeTable {
 
     /// How the place `path`, or one to be made there, lies to the volumes; it is reached through the mount
     /// `id`.
-    pub(crate) fn situation(&self, path: &[u8], id: u64) -> Situation {
-        let Some(at) = self.mounts.0.iter().position(|mount| mount.id == id) else {
-            return Situation::Closed;
+    pub(crate) fn situation(
+        &self,
+        path: &[u8],
+        id: u64,
+        denials: &Denials,
+    ) -> Result<Situation, ProcFsError> {
+        let Some(at) = self.number(id) else {
+            return Ok(Situation::Closed);
         };
-        let is_image = self.mounts.0[at].is_root();
-        let may_serve = is_image || matches!(self.look(at), Look::Open(..) | Look::Large);
+        let mount = &self.mounts.0[at];
         let (mut is_above_volume, mut is_above_closed) = (false, false);
         for look in self.below(path).map(|at| self.look(at)) {
             is_above_volume |= matches!(look, Look::Open(..));
             is_above_closed |= matches!(look, Look::Closed | Look::Large);
         }
-        if is_above_closed || !may_serve {
+        Ok(if is_above_closed {
             Situation::Closed
-        } else if is_image && !is_above_volume {
+        } else if mount.is_root() && !is_above_volume {
             Situation::Image
-        } else {
+        } else if mount.is_root() || self.may_serve(at, path, denials)? {
             Situation::Volume
+        } else {
+            Situation::Closed
+        })
+    }
+
+    /// Whether the place `path` on mount number `at` may be opened up.
+    fn may_serve(&self, at: usize, path: &[u8], denials: &Denials) -> Result<bool, ProcFsError> {
+        let is_open = matches!(self.look(at), Look::Open(..) | Look::Large);
+        match self.mounts.0[at].location(path) {
+            Some(place) if is_open && !self.redirected().is_in_system(path) => {
+                Ok(!self.leads_to_shut(&place) && !self.is_denied(&place, denials)?)
+            }
+            _ => Ok(false),
         }
+    }
+
+    /// Whether a rule for the fixed place `path`, which is reached through the mount `id`, would open what
+    /// must stay shut: that hangs on the volume that the place lies on, perhaps by another name.
+    pub(crate) fn betrays(&self, path: &[u8], id: u64) -> bool {
+        let mount = self.number(id).map(|at| &self.mounts.0[at]);
+        let volume = mount.filter(|mount| !mount.is_root() && is_volume(mount));
+        let place = volume.and_then(|mount| mount.location(path));
+        place.is_some_and(|place| self.is_above(&place, |look| matches!(look, Look::Closed)))
+    }
+
+    fn number(&self, id: u64) -> Option<usize> {
+        self.mounts.0.iter().position(|mount| mount.id == id)
     }
 
     /// The numbers of the mounts below `path`, without one at it.
@@ -111,41 +170,97 @@ impl VolumeTable {
         mounts.filter_map(move |(at, mount)| is_below(&mount.point).then_some(at))
     }
 
-    fn look(&self, at: usize) -> &Look {
-        self.looks[at].get_or_init(|| look(&self.mounts.0[at]))
+    /// Whether what must stay shut hangs below `place`, through whichever mount.
+    fn leads_to_shut(&self, place: &Location) -> bool {
+        self.is_above(place, |look| matches!(look, Look::Closed | Look::Large))
     }
 
-    /// What `plan` allows on each volume that may be opened up as a whole: those that hold neither the home,
-    /// nor a deny place, nor a mount that must stay shut.
+    /// Whether a mount that looks like `what` hangs below `place`.
+    fn is_above(&self, place: &Location, what: impl Fn(&Look) -> bool) -> bool {
+        let hangs_there = |at| self.mounts.hooks(at).any(|hook| hook.is_within(place));
+        (0..self.looks.len()).any(|at| hangs_there(at) && what(self.look(at)))
+    }
+
+    /// Whether `place` holds what is denied, by whichever path. A mount of the secret itself under another
+    /// name is the pod's own word.
+    fn is_denied(&self, place: &Location, denials: &Denials) -> Result<bool, ProcFsError> {
+        let denied = match self.denied.get() {
+            Some(denied) => denied,
+            None => {
+                let volumes = self.mounts.0.iter().filter(|mount| is_volume(mount));
+                let paths = denials.existing(volumes.map(|mount| &mount.point[..]))?;
+                let locate = |path: &Vec<u8>| self.mounts.holding(path)?.location(path);
+                let locations = paths.iter().filter_map(locate).collect();
+                self.denied.get_or_init(|| locations)
+            }
+        };
+        Ok(denied.iter().any(|denied| denied.is_below(place)))
+    }
+
+    fn redirected(&self) -> &Redirected {
+        self.redirected.get_or_init(|| Redirected::find(self.proc))
+    }
+
+    fn look(&self, at: usize) -> &Look {
+        self.looks[at].get_or_init(|| {
+            let mount = &self.mounts.0[at];
+            if !is_volume(mount) || self.redirected().claims(&mount.point) {
+                return Look::Closed;
+            }
+            match reach(mount) {
+                Some((place, status)) => look(mount, place, status, &mut self.budgets.borrow_mut()),
+                None if self.mounts.is_covered(at) => Look::Hidden,
+                // Somebody who shares the volume may have moved the mount point meanwhile.
+                None => Look::Closed,
+            }
+        })
+    }
+
+    /// What `plan` allows on each volume that may be opened up as a whole: those that show neither the home,
+    /// nor a deny place, nor where something hangs that must stay shut.
     pub(crate) fn grants(
-        self,
+        mut self,
         plan: &LaunchPlan,
         denials: &Denials,
         home: Option<&Home>,
     ) -> Result<Vec<(Vec<u8>, Grant)>, ProcFsError> {
         let mut chosen = Vec::new();
         for (at, mount) in self.mounts.0.iter().enumerate() {
-            let rights = rights(plan.volumes, mount);
+            let rights = self.rights(plan.volumes, mount);
             let is_ruled_out = rights.is_empty()
                 || judge::covered(&mount.point, rights, &plan.rules)
                 || home.is_some_and(|home| self.shows_home(mount, home));
             if is_ruled_out || denials.forbid(&mount.point)? {
                 continue;
             }
-            let is_closed = |at| matches!(self.look(at), Look::Closed | Look::Large);
-            if matches!(self.look(at), Look::Open(..)) && !self.below(&mount.point).any(is_closed) {
+            let shown = mount.shown();
+            if matches!(self.look(at), Look::Open(..))
+                && !self.leads_to_shut(&shown)
+                && !self.is_denied(&shown, denials)?
+            {
                 chosen.push((at, rights));
             }
         }
-        let mut looks = self.looks;
+        // All of this was about mounts that do not move. One that did is not waited for.
+        if self.proc.mountinfo()? != self.mountinfo {
+            return Ok(Vec::new());
+        }
         let grants = chosen.into_iter().filter_map(|(at, rights)| {
-            let Some(Look::Open(place, status)) = looks[at].take() else {
+            let Some(Look::Open(place, status)) = self.looks[at].take() else {
                 return None;
             };
             let rights = applicable(rights, &status);
             Some((self.mounts.0[at].point.clone(), Grant { place, rights }))
         });
         Ok(grants.collect())
+    }
+
+    /// What `volumes` allows on `mount`, if it may be opened up.
+    fn rights(&self, volumes: Volumes, mount: &Mount) -> FsRights {
+        match rights(volumes, mount) {
+            rights if self.redirected().is_in_system(&mount.point) => rights.intersection(READ),
+            rights => rights,
+        }
     }
 
     fn shows_home(&self, mount: &Mount, home: &Home) -> bool {
@@ -187,46 +302,58 @@ fn is_volume(mount: &Mount) -> bool {
     !mount.is_kernels() && matches!(verdict, Ok(_) | Err(Refusal::TooBroad))
 }
 
-/// Opens `mount` and looks at what it holds.
-fn look(mount: &Mount) -> Look {
+/// Opens `mount`, unless something else is found where it should be.
+fn reach(mount: &Mount) -> Option<(OwnedFd, Status)> {
     let point = sys::c_string(&mount.point[..]);
-    let place = match sys::open(At::Cwd, &point, libc::O_PATH, libc::RESOLVE_NO_SYMLINKS) {
-        Ok(place) => place,
-        // Mount points have no links on their way, unless something was mounted over that.
-        Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Look::Hidden,
-        Err(_) => return Look::Closed,
+    // Mount points have no links on their way.
+    let place = sys::open(At::Cwd, &point, libc::O_PATH, libc::RESOLVE_NO_SYMLINKS).ok()?;
+    let status = sys::status(At::Dir(&place), c"").ok()?;
+    (status.mount == mount.id).then_some((place, status))
+}
+
+/// Looks at what the volume `mount`, opened as `place`, holds.
+fn look(mount: &Mount, place: OwnedFd, status: Status, budgets: &mut Budgets) -> Look {
+    let is_projection = is_projection(mount);
+    let is_directory = status.mode & libc::S_IFMT == libc::S_IFDIR;
+    let is_scratch = is_directory && mount.is_in_memory() && !is_projection;
+    let is_own = is_scratch && mount.is_writable;
+    let budget = match is_own {
+        true => &mut budgets.in_scratch,
+        false => &mut budgets.elsewhere,
     };
-    match sys::status(At::Dir(&place), c"") {
-        Ok(status) if status.mount != mount.id => Look::Hidden,
-        Ok(status) if is_volume(mount) => match look_for_token(mount, &status) {
-            Found::Nothing => Look::Open(place, status),
-            Found::Unfinished if is_scratch(mount, &status) => Look::Large,
-            Found::Token | Found::Unfinished => Look::Closed,
-        },
-        _ => Look::Closed,
+    match look_for_token(mount, &status, is_projection, budget) {
+        Found::Nothing => Look::Open(place, status),
+        Found::Unfinished if is_scratch => Look::Large,
+        // Nobody can write where the kubelet projects tokens: a program keeps its own here.
+        Found::Token if is_own => Look::Large,
+        Found::Token | Found::Unfinished => Look::Closed,
     }
 }
 
 /// Looks for a token in what may be a projection of one: in a file, in memory, in what the kubelet wrote.
-fn look_for_token(mount: &Mount, status: &Status) -> Found {
+fn look_for_token(
+    mount: &Mount,
+    status: &Status,
+    is_projection: bool,
+    budget: &mut Budget,
+) -> Found {
     let path = &mount.point;
     match status.mode & libc::S_IFMT {
         libc::S_IFREG if status.size > tokens::LONGEST => Found::Nothing,
-        libc::S_IFREG => tokens::in_file(path),
-        libc::S_IFDIR if mount.is_in_memory() || is_projection(mount) => tokens::in_directory(path),
+        libc::S_IFREG => tokens::in_file(path, budget),
+        libc::S_IFDIR if mount.is_in_memory() || is_projection => {
+            tokens::in_directory(path, budget)
+        }
         libc::S_IFDIR | libc::S_IFSOCK => Found::Nothing,
         _ => Found::Unfinished, // a device, for one
     }
 }
 
+/// Whether the kubelet projects something there. On a disk where a program can write, the link that tells
+/// may be the program's.
 fn is_projection(mount: &Mount) -> bool {
-    mount.is_part_of_projection() || tokens::is_projection(&mount.point)
-}
-
-/// Whether programs keep in memory what they want there.
-fn is_scratch(mount: &Mount, status: &Status) -> bool {
-    let is_directory = status.mode & libc::S_IFMT == libc::S_IFDIR;
-    is_directory && mount.is_in_memory() && !is_projection(mount)
+    let may_be = mount.is_in_memory() || !mount.is_writable;
+    mount.is_part_of_projection() || may_be && tokens::is_projection(&mount.point)
 }
 
 #[cfg(test)]
@@ -265,10 +392,18 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_that_is_not_there_is_hidden() {
-        let absent = only("7 1 8:1 / /nonexistent/x rw - ext4 /dev/x rw");
-        assert!(matches!(look(&absent), Look::Hidden));
-        let covered = only("4294967295 1 8:1 / /tmp rw - ext4 /dev/x rw");
-        assert!(matches!(look(&covered), Look::Hidden));
+    fn a_mount_that_is_not_there_is_shut_unless_another_covers_it() {
+        let proc = ProcFs::open().unwrap();
+        let mut table = VolumeTable::read(&proc).unwrap();
+        let text = b"7 1 8:1 / / rw - ext4 /dev/x rw\n\
+            8 7 8:1 / /nonexistent/x rw - ext4 /dev/x rw\n\
+            4294967295 7 8:1 / /tmp rw - ext4 /dev/x rw\n\
+            9 7 8:1 / /nonexistent/y/z rw - ext4 /dev/x rw\n\
+            10 7 8:1 / /nonexistent/y rw - ext4 /dev/x rw\n";
+        table.mounts = Mounts::parse(text);
+        table.looks = table.mounts.0.iter().map(|_| OnceCell::new()).collect();
+        assert!(matches!(table.look(1), Look::Closed));
+        assert!(matches!(table.look(2), Look::Closed));
+        assert!(matches!(table.look(3), Look::Hidden));
     }
 }

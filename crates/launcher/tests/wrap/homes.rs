@@ -125,34 +125,111 @@ fn links_on_a_volume_lead_nowhere() {
 }
 
 #[test]
-fn links_of_the_image_are_followed_on_the_image_only() {
-    for (target, granted) in [("/app", true), ("/etc", false), ("/data", false)] {
+fn links_of_the_image_lead_nowhere_either() {
+    // Nobody can tell whether a process left them before this launch.
+    for target in ["/app", "/etc", "/data"] {
         let pod = Pod::new(&home_plan())
             .with_mount("v", "/data")
             .with_env(&[HOME]);
         // What the volume itself gets is nothing here, for it holds what looks like a home.
         pod.volume("v", &[("shadow", "x"), (".ssh/id_rsa", "key")]);
         write(&pod.path("/app/shadow"), "x");
-        symlink(target, pod.path("/home/u/.claude")).unwrap();
-        pod.check("cat $HOME/.claude/shadow", granted);
+        let state = pod.path("/home/u/.claude");
+        symlink(target, &state).unwrap();
+        pod.check("cat $HOME/.claude/shadow", false);
+        fs::remove_file(&state).unwrap();
+        write(&state.join("shadow"), "x");
+        pod.check("cat $HOME/.claude/shadow", true);
     }
-    // To what lies on the image, but has a volume in it.
-    let pod = Pod::new(&home_plan())
-        .with_mount("v", "/app/v")
-        .with_env(&[HOME]);
-    pod.volume("v", &[]);
-    write(&pod.path("/app/shadow"), "x");
-    symlink("/app", pod.path("/home/u/.claude")).unwrap();
-    pod.check("cat $HOME/.claude/shadow", false);
-    // A link of the image that leads on over one of a volume.
-    let pod = Pod::new(&home_plan())
-        .with_mount("v", "/data")
-        .with_env(&[HOME]);
-    symlink("/data/link", pod.path("/home/u/.claude")).unwrap();
-    write(&pod.path("/app/shadow"), "x");
-    let volume = pod.volume("v", &[]);
-    symlink("/app", volume.join("link")).unwrap();
-    pod.check("cat $HOME/.claude/shadow", false);
+}
+
+#[test]
+fn a_link_in_place_of_the_home_leads_nowhere() {
+    let pod = |linked: bool| {
+        let pod = Pod::new(&home_plan())
+            .with_mount("v", "/data")
+            .with_env(&["HOME=/data/home"]);
+        let volume = pod.volume("v", &[]);
+        write(&pod.path("/root/.claude/creds"), "creds");
+        match linked {
+            true => symlink("/root", volume.join("home")).unwrap(),
+            false => write(&volume.join("home/.claude/creds"), "own"),
+        }
+        pod
+    };
+    pod(true).check("cat /root/.claude/creds", false);
+    pod(true).check("echo x > /root/.claude/x", false);
+    pod(false).check("cat $HOME/.claude/creds && echo x > $HOME/.claude/x", true);
+}
+
+#[test]
+fn a_working_directory_above_the_home_is_not_written() {
+    let plan = |access| with(Volumes::AsMounted).optional("$WORKDIR", access);
+    for volume in [true, false] {
+        let pod = |home: &str| {
+            let pod = Pod::new(&plan(all_rights())).with_workdir("/data");
+            let files = [("home/x", "text"), ("file", "text")];
+            for (path, text) in files {
+                write(&pod.path("/data").join(path), text);
+            }
+            pod.volume("v", &files);
+            let pod = pod.with_env(&[&format!("HOME={home}")]);
+            match volume {
+                true => pod.with_mount("v", "/data"),
+                false => pod,
+            }
+        };
+        for home in ["/data/home", "/data/absent", "/data//home/"] {
+            pod(home).check("cat file home/x", true);
+            pod(home).check("echo x > home/.bashrc", false);
+            pod(home).check("mkdir home/a || mkdir home/b", false);
+        }
+        for home in ["/nonexistent", "/home/u"] {
+            pod(home).check("echo x > home/.bashrc && echo x > x", true);
+        }
+    }
+}
+
+#[test]
+fn a_project_with_dotfiles_is_no_home() {
+    let plan = || {
+        [".env", ".npmrc", ".profile"].iter().fold(
+            with(Volumes::AsMounted).optional("$WORKDIR", all_rights()),
+            |plan, name| plan.deny(&format!("$HOME/{name}")),
+        )
+    };
+    for volume in [true, false] {
+        for (name, home, granted) in [
+            (".env", "/home/u", true),
+            (".npmrc", "/home/u", true),
+            (".profile", "/nonexistent", true),
+            // The home itself, and what only a home holds.
+            (".env", "/data/project", false),
+            (".ssh/id", "/home/u", false),
+        ] {
+            let pod = Pod::new(&plan()).with_workdir("/data/project");
+            let pod = pod.with_env(&[&format!("HOME={home}")]);
+            let files = [("file", "text")];
+            write(&pod.path("/data/project/file"), "text");
+            let at = match volume {
+                true => pod.volume("v", &files),
+                false => pod.path("/data/project"),
+            };
+            write(&at.join(name), "x");
+            let pod = match volume {
+                true => pod.with_mount("v", "/data/project"),
+                false => pod,
+            };
+            pod.check("cat file && echo x > x", granted);
+        }
+    }
+    // A link to a directory counts as one.
+    let pod = Pod::new(&plan()).with_workdir("/data").with_env(&[HOME]);
+    write(&pod.path("/data/keys/id"), "key");
+    symlink("keys", pod.path("/data/.ssh")).unwrap();
+    pod.check("cat keys/id", false);
+    fs::remove_file(pod.path("/data/.ssh")).unwrap();
+    pod.check("cat keys/id", true);
 }
 
 #[test]
@@ -233,7 +310,7 @@ fn a_home_in_memory_is_usable_however_full() {
     full.check("cat $HOME/.claude/x && echo y > $HOME/.claude/y", true);
     full.check("ls $HOME/n", false);
     let token = pod().with_tmpfs("/home/u", &[(".claude/x", TOKEN)]);
-    token.check("cat $HOME/.claude/x", false);
+    token.check("cat $HOME/.claude/x", true);
 }
 
 #[test]

@@ -20,13 +20,8 @@ fn home_is_granted_where_it_lies() {
     );
     let home = node.work().join("home");
     fs::create_dir_all(home.join(".cache")).unwrap();
-    symlink(&home, node.work().join("link")).unwrap();
     let script = "ls $HOME && echo x > $HOME/.cache/x && cat $HOME/.cache/x && ! echo x > $HOME/y";
-    for home in [
-        home.clone(),
-        node.work().join("link"),
-        home.join(".//.cache/./").join("./"),
-    ] {
+    for home in [home.clone(), home.join(".//.cache/./").join("./")] {
         let script = if home.ends_with(".cache") {
             "ls $HOME"
         } else {
@@ -229,7 +224,6 @@ fn deny_places_drop_what_would_open_them() {
         ("$HOME/.ssh", &home),
         (direct.to_str().unwrap(), &home),
         (via_link.as_str(), &home),
-        (direct.to_str().unwrap(), &node.path("link")),
         (via_link.as_str(), &direct),
         ("$HOME/keys", &home),
     ] {
@@ -242,12 +236,83 @@ fn deny_places_drop_what_would_open_them() {
     let link = home.join("keys");
     install(&node.nono_dir(), &deny(link.to_str().unwrap()));
     list(&node.path("keys")).denied();
-    // A rule for a static path is the host's word.
-    install(
-        &node.nono_dir(),
-        &deny("$HOME/.ssh").require(home.to_str().unwrap(), READ),
-    );
+    // A rule for a fixed path does not change that.
+    let fixed = |denied| deny(denied).require(home.to_str().unwrap(), READ);
+    install(&node.nono_dir(), &fixed("$HOME/.ssh"));
+    list(&home).denied();
+    install(&node.nono_dir(), &fixed("$HOME/absent"));
     list(&home).succeeded();
+}
+
+#[test]
+fn no_link_leads_to_a_place() {
+    for (variable, link) in [
+        ("HOME", ""),
+        ("HOME", "/.npm"),
+        ("TMPDIR", ""),
+        ("XDG_CACHE_HOME", ""),
+        ("XDG_CACHE_HOME", "/.npm"),
+    ] {
+        let place = format!("${variable}{link}");
+        let node = Node::new(&plan().optional(&place, all_rights()));
+        let (scratch, app) = (node.work().join("t"), node.path("app"));
+        fs::create_dir(&app).unwrap();
+        fs::write(app.join("main"), "code").unwrap();
+        fs::create_dir_all(node.work()).unwrap();
+        let at = std::path::PathBuf::from(format!("{}{link}", scratch.display()));
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        let script = format!("cat {0}/main && echo x > {0}/x", app.display());
+        symlink(&app, &at).unwrap();
+        run(node.wrap_sh(&script).env(variable, &scratch)).denied();
+        run(&mut node.bare_sh(&script)).succeeded();
+        // The twin: the place itself.
+        fs::remove_file(&at).unwrap();
+        fs::rename(&app, &at).unwrap();
+        let script = "cat $0/main && echo x > $0/x".replace("$0", at.to_str().unwrap());
+        run(node.wrap_sh(&script).env(variable, &scratch)).succeeded();
+    }
+}
+
+#[test]
+fn no_link_below_the_working_directory_is_followed() {
+    let node = Node::new(&plan().optional("$WORKDIR/cache", all_rights()));
+    let (app, link) = (node.path("app"), node.work().join("cache"));
+    fs::create_dir(&app).unwrap();
+    symlink(&app, &link).unwrap();
+    run(&mut node.wrap_sh("echo x > cache/x")).denied();
+    run(&mut node.bare_sh("echo x > cache/x")).succeeded();
+    fs::remove_file(&link).unwrap();
+    fs::create_dir(&link).unwrap();
+    run(&mut node.wrap_sh("echo x > cache/x")).succeeded();
+}
+
+#[test]
+fn a_program_behind_a_link_does_not_open_its_directory() {
+    let node = Node::new(
+        &plan()
+            .optional("$ENTRYPOINT", RX)
+            .optional("$ENTRYPOINT_DIR", RX),
+    );
+    let dir = node.path("tools");
+    fs::create_dir(&dir).unwrap();
+    write_program(&dir.join("run"), "#!/bin/sh\ncat \"$1\"\n", 0o755);
+    fs::write(dir.join("notes"), "text").unwrap();
+    symlink(dir.join("run"), node.path("link")).unwrap();
+    symlink(&dir, node.path("linked")).unwrap();
+    let start = |program: &str, file: &str, wrapped: bool| {
+        let (program, file) = (node.path(program), dir.join(file));
+        let argv = [program.to_str().unwrap(), file.to_str().unwrap()];
+        match wrapped {
+            true => run(&mut node.wrap(&argv)),
+            false => run(&mut node.bare(&argv)),
+        }
+    };
+    start("tools/run", "notes", true).succeeded();
+    for link in ["link", "linked/run"] {
+        start(link, "notes", false).succeeded();
+        start(link, "notes", true).denied();
+        start(link, "run", true).succeeded();
+    }
 }
 
 #[test]

@@ -342,3 +342,32 @@ fn a_pods_own_profile_that_stands_in_the_way_is_named() {
     let outer = Node::new(&reach(with([answering(libc::SYS_acct, libc::EPERM)])));
     run(&mut outer.wrap(&argv)).succeeded();
 }
+
+/// A filter that answers success to seccomp(2) unless its third argument is null: what asks whether the call
+/// is heard is heard.
+fn swallowing() -> SeccompFilter {
+    let number = u64::try_from(libc::SYS_seccomp).unwrap();
+    handmade(&[
+        0x20,
+        number << 32 | 3 << 24 | 0x15,
+        32 << 32 | 0x20,
+        1 << 16 | 0x15,
+        0x0005_0000 << 32 | 0x06,
+        ALLOW,
+    ])
+}
+
+#[test]
+fn filters_that_were_swallowed_end_the_launch() {
+    let inner = runtime(Profile::RuntimeDefault);
+    let nono = inner.nono();
+    let argv = [nono.to_str().unwrap(), "wrap", "--profile", PROFILE, "true"];
+    for (filter, is_swallowed) in [(swallowing(), true), (handmade(&[ALLOW]), false)] {
+        let plan = with([filter]).require(inner.nono_dir().to_str().unwrap(), RX);
+        let outcome = run(&mut Node::new(&plan).wrap(&argv));
+        match is_swallowed {
+            true => outcome.refused(125, &["not in force", "seccomp profile"]),
+            false => outcome.succeeded(),
+        };
+    }
+}

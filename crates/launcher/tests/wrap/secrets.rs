@@ -169,3 +169,177 @@ fn keys_stay_shut_whatever_the_image_calls_home() {
     let list = format!("{WRAP} /bin/busybox ls /home/u");
     run_in(dir.path(), "/mnt", 0, "/home/u", "", &list).succeeded();
 }
+
+#[test]
+fn a_fixed_rule_does_not_open_the_keys_of_a_home() {
+    for home in ["/opt", "/opt/u"] {
+        let dir = image(&secret_plan());
+        let keys = format!("{home}/.ssh");
+        let cat = format!("/bin/busybox cat {keys}/token");
+        let wrapped = format!("{WRAP} {cat}");
+        let start = |env: &str, command: &str| run_in(dir.path(), &keys, 0, "/data", env, command);
+        let named = format!("HOME={home}");
+        start(&named, &cat).succeeded();
+        start(&named, &wrapped).denied();
+        start(&format!("HOME=/.//{}/", &home[1..]), &wrapped).denied();
+        // Somebody else's: the host has opened the place.
+        start("HOME=/nonexistent", &wrapped).succeeded();
+        // The twin: a home without keys.
+        fs::create_dir_all(dir.path().join("root").join(&home[1..])).unwrap();
+        fs::write(dir.path().join("root/opt/file"), "text").unwrap();
+        let file = format!("{WRAP} /bin/busybox cat /opt/file");
+        fs::remove_dir_all(dir.path().join("root").join(&keys[1..])).unwrap();
+        run_in(dir.path(), "/mnt", 0, "/data", &named, &file).succeeded();
+    }
+}
+
+#[test]
+fn the_shell_files_of_a_home_shut_no_fixed_place() {
+    let plan = secret_plan().deny("$HOME/.profile").deny("$HOME/.npmrc");
+    for (home, file, granted) in [
+        ("/opt/u", ".profile", true),
+        ("/opt/u", ".npmrc", false),
+        // A home in a system directory is no reason to shut that.
+        ("/bin/u", ".npmrc", true),
+    ] {
+        let dir = image(&plan);
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join(&home[1..])).unwrap();
+        fs::create_dir_all(root.join("opt")).unwrap();
+        fs::write(root.join(&home[1..]).join(file), "text").unwrap();
+        fs::write(root.join("opt/file"), "text").unwrap();
+        let cat = "/bin/busybox cat /opt/file";
+        let start = |command: &str| {
+            let named = format!("HOME={home}");
+            run_in(dir.path(), "/mnt", 0, "/data", &named, command)
+        };
+        start(cat).succeeded();
+        let outcome = start(&format!("{WRAP} {cat}"));
+        match granted {
+            true => outcome.succeeded(),
+            false => outcome.denied(),
+        };
+    }
+}
+
+#[test]
+fn a_fixed_rule_does_not_open_what_a_denied_link_leads_to() {
+    let plan = secret_plan().deny("/etc/x").deny("/data/y");
+    for (link, target, denied) in [
+        ("etc/x", "/opt/v", true),
+        ("etc/z", "/opt/v", false),
+        ("home/u/.ssh", "/opt/v", true),
+        ("data/y", "/opt", true),
+    ] {
+        let dir = image(&plan);
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join("etc")).unwrap();
+        symlink(target, root.join(link)).unwrap();
+        let start =
+            |command: &str| run_in(dir.path(), "/opt/v", 0, "/data", "HOME=/home/u", command);
+        let cat = "/bin/busybox cat /opt/v/token";
+        start(cat).succeeded();
+        let outcome = start(&format!("{WRAP} {cat}"));
+        match denied {
+            true => outcome.denied(),
+            false => outcome.succeeded(),
+        };
+    }
+}
+
+#[test]
+fn a_planted_link_into_the_system_ends_no_launch() {
+    for target in [
+        "/bin",
+        "/",
+        "/usr",
+        "/var",
+        "/nono",
+        "/bin/busybox",
+        "..",
+        "/proc/self",
+    ] {
+        for link in [".ssh", ".kube"] {
+            let dir = image(&secret_plan().deny("$HOME/.kube/config"));
+            symlink(target, dir.path().join("root/home/u").join(link)).unwrap();
+            let start =
+                |command: &str| run_in(dir.path(), "/mnt", 0, "/data", "HOME=/home/u", command);
+            start(&format!("{WRAP} /bin/busybox true")).succeeded();
+            let list = "/bin/busybox ls /home/u";
+            start(list).succeeded();
+            start(&format!("{WRAP} {list}")).denied();
+        }
+    }
+}
+
+#[test]
+fn a_link_to_a_path_that_is_too_long_ends_no_launch() {
+    let plan = secret_plan().optional("$HOME/.claude", RX);
+    let deep = |dir: &Path, link: &str| {
+        // A name is as long as can be, and ten of them are reached by one link after another.
+        let script = "n=$(printf %0250d 0); p=$n/$n/$n/$n/$n/$n/$n/$n/$n/$n; cd $1; mkdir -p $p; \
+                      ln -s $p/l $2; cd $p; ln -s $p l; mkdir -p $p; : > $p/file";
+        run_in_mount_namespace(script, &[dir.to_str().unwrap(), link]).succeeded();
+    };
+    for link in [".ssh", ".claude", ".local"] {
+        let dir = image(&plan);
+        let home = dir.path().join("root/home/u");
+        fs::remove_dir_all(home.join(".local")).unwrap();
+        deep(&home, link);
+        let in_dir = |workdir: &str, env: &str, command: &str| {
+            run_in(dir.path(), "/mnt", 0, workdir, env, command)
+        };
+        let start = |env: &str, command: &str| in_dir("/home/u", env, command);
+        for env in [
+            "HOME=/home/u",
+            "HOME=/nonexistent",
+            "HOME=/home/u TMPDIR=/home/u/.ssh",
+        ] {
+            start(env, &format!("{WRAP} /bin/busybox true")).succeeded();
+        }
+        // What has such a link for a secret is not read, and it is there.
+        let list = format!("/bin/busybox cat /home/u/{link}/file");
+        in_dir("/data", "HOME=/home/u", &list).succeeded();
+        in_dir("/data", "HOME=/home/u", &format!("{WRAP} {list}")).denied();
+        if link == ".ssh" {
+            start("HOME=/home/u", &format!("{WRAP} /bin/busybox ls /home/u")).denied();
+        }
+    }
+}
+
+#[test]
+fn a_token_is_no_program() {
+    use kubefence_launch_plan::Volumes;
+    const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJl";
+    for volumes in [Volumes::None, Volumes::Read, Volumes::AsMounted] {
+        let plan = LaunchPlan {
+            volumes,
+            ..plan().optional("$ENTRYPOINT", RX).deny(TOKEN)
+        };
+        // Not `..data`, but memory: where the kubelet writes tokens.
+        for (text, granted) in [(JWT, false), ("echo hello", true)] {
+            let dir = image(&plan);
+            let root = dir.path().join("root");
+            symlink("busybox", root.join("bin/sh")).unwrap();
+            let mount = format!(
+                "mkdir -p $1/root/tokens; mount -t tmpfs none $1/root/tokens; \
+                 mkdir $1/root/tokens/..1; printf '%s' '{text}' > $1/root/tokens/..1/token; \
+                 ln -s ..1 $1/root/tokens/..data; ln -s ..data/token $1/root/tokens/token; \
+                 chmod 755 $1/root/tokens/..1/token; mount -t proc proc $1/root/proc; \
+                 exec env -i PATH=/bin perl -e 'chroot(shift); chdir(\"/data\"); exec(@ARGV)' $1/root"
+            );
+            let start = |command: &str| {
+                let script = format!("{mount} {command}");
+                run_in_mount_namespace(&script, &[dir.path().to_str().unwrap()])
+            };
+            start("/bin/busybox cat /tokens/token").succeeded();
+            let wrapped = start(&format!("{WRAP} /tokens/token"));
+            // The shell says which command it does not find: that would be the token.
+            assert!(!wrapped.stderr.contains(JWT), "{volumes:?} {wrapped:?}");
+            match granted {
+                true => assert_eq!(wrapped.succeeded().text(), "hello", "{volumes:?}"),
+                false => assert_ne!(wrapped.code, Some(0), "{volumes:?} {wrapped:?}"),
+            }
+        }
+    }
+}

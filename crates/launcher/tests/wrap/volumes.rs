@@ -1,5 +1,9 @@
 //! What a plan allows on volumes, and what it never allows there.
 
+mod redirected;
+mod scratch;
+mod shown;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -91,19 +95,19 @@ fn tokens_are_no_volume_wherever_they_are_mounted() {
     let new = || Pod::new(&plan());
     let cases = [
         (
-            set_up(new(), &projected).with_mount("v", "/opt/t"),
+            set_up(new(), &projected).with_read_only("v", "/opt/t"),
             "/opt/t/token",
         ),
         (
-            set_up(new(), &projected).with_mount("v", "/data/t"),
+            set_up(new(), &projected).with_read_only("v", "/data/t"),
             "/data/t/token",
         ),
         (
-            set_up(new(), &projected).with_mount("v", "/home/u"),
+            set_up(new(), &projected).with_read_only("v", "/home/u"),
             "/home/u/token",
         ),
         (
-            set_up(new(), &projected).with_mount("v", "/run/secrets/x"),
+            set_up(new(), &projected).with_read_only("v", "/run/secrets/x"),
             "/run/secrets/x/token",
         ),
         (
@@ -133,7 +137,7 @@ fn tokens_are_no_volume_wherever_they_are_mounted() {
 #[test]
 fn what_is_no_token_is_granted() {
     let pod = Pod::new(&with(Volumes::AsMounted))
-        .with_mount("v", "/opt/c")
+        .with_read_only("v", "/opt/c")
         .with_tmpfs("/opt/t", &[("a/key", "eyJ no token"), ("b", "text")]);
     let volume = pod.volume("v", &[("..2026_01/settings", "a=b")]);
     symlink("..2026_01", volume.join("..data")).unwrap();
@@ -157,7 +161,7 @@ fn what_cannot_be_looked_through_is_not_granted() {
     // A file that the user may not read, in what may be a projection.
     let pod = Pod::new(&with(Volumes::Read))
         .with_user(65532)
-        .with_mount("v", "/opt/t");
+        .with_read_only("v", "/opt/t");
     let volume = pod.volume(
         "v",
         &[("..data/public", "text"), ("..data/private", "text")],
