@@ -6,6 +6,7 @@
 mod baseline;
 mod contract;
 mod failure;
+mod filters;
 mod hostile;
 mod languages;
 mod process;
@@ -49,7 +50,7 @@ pub enum Run {
 
 /// Every check, in order.
 pub fn all() -> Vec<Check> {
-    let topics: [&[Check]; 10] = [
+    let topics: [&[Check]; 11] = [
         baseline::CHECKS,
         table::CHECKS,
         contract::CHECKS,
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Check> {
         hostile::CHECKS,
         volumes::CHECKS,
         failure::CHECKS,
+        filters::CHECKS,
         scale::CHECKS,
     ];
     topics.concat()
