@@ -6,14 +6,14 @@ use anyhow::{Result, ensure};
 
 use super::{Check, own, shared_once};
 use crate::daemon::DaemonOptions;
-use crate::images::{self, BUSYBOX};
+use crate::images::{self, BUSYBOX, DEBIAN};
 use crate::node::{Node, NodeOptions};
 
 const ANNOTATION: &str = "nono.sh/profile";
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Nobody listens on this port: without a sandbox the kernel refuses the connection.
-const CONNECT: &str = "wget -q -T 5 -O - http://127.0.0.1:9/ 2>&1; true";
+/// Nobody listens on this port: the kernel refuses the connection, if it comes to that.
+const CONNECT: &str = "import socket\ntry: socket.create_connection(('127.0.0.1', 9), 5)\nexcept OSError as error: print(error)";
 /// How many filters there are, and whether a user namespace can be made.
 const FILTERS: &str = "grep Seccomp_filters: /proc/self/status; unshare -U true 2>&1 && echo made";
 
@@ -29,9 +29,10 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn network(node: &Node) -> Result<()> {
-    let open = shell(node, "default", CONNECT)?;
+    let connect = ["python3", "-c", CONNECT];
+    let open = run(node, "default", DEBIAN, &connect)?;
     ensure!(open.contains("Connection refused"), "under default: {open}");
-    let blocked = shell(node, "strict", CONNECT)?;
+    let blocked = run(node, "strict", DEBIAN, &connect)?;
     ensure!(
         blocked.contains("Permission denied"),
         "under strict: {blocked}"
@@ -55,7 +56,7 @@ fn seccomp_profile(containerd: &str) -> Result<()> {
 }
 
 fn expect_filters(node: &Node, profile: &str, count: u32, makes_namespace: bool) -> Result<()> {
-    let output = shell(node, profile, FILTERS)?;
+    let output = run(node, profile, BUSYBOX, &["sh", "-c", FILTERS])?;
     ensure!(
         output.contains(&format!("Seccomp_filters:\t{count}\n"))
             && output.contains("made") == makes_namespace,
@@ -64,13 +65,10 @@ fn expect_filters(node: &Node, profile: &str, count: u32, makes_namespace: bool)
     Ok(())
 }
 
-/// What `script` prints in a container under `profile`.
-fn shell(node: &Node, profile: &str, script: &str) -> Result<String> {
+/// What `command` prints in a container under `profile`.
+fn run(node: &Node, profile: &str, image: &str, command: &[&str]) -> Result<String> {
     let pod = node.pod("filters").annotation(ANNOTATION, profile).run()?;
-    let exit = pod
-        .container(BUSYBOX, &["sh", "-c", script])
-        .finish(LIMIT)?;
-    let output = exit.output;
+    let exit = pod.container(image, command).finish(LIMIT)?;
     pod.remove()?;
-    Ok(output)
+    Ok(exit.output)
 }
