@@ -158,7 +158,8 @@ set -m
 sleep 60 & job=$!
 jobs -p | grep -q "$job"
 kill -STOP "$job"; kill -CONT "$job"; kill "$job"
-wait "$job" || [ $? -eq 143 ]
+# Until it ends: with job control, wait returns also when it stops.
+wait -f "$job" || [ $? -eq 143 ]
 diff <(echo 1) <(echo 1)
 coproc cat
 echo word >&"${COPROC[1]}"
