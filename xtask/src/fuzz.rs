@@ -38,13 +38,7 @@ pub(crate) fn fuzz(args: &Args) -> anyhow::Result<()> {
     run(Command::new("cargo")
         .current_dir(&crate_dir)
         .env("RUSTFLAGS", INSTRUMENTED)
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--target",
-            &host_triple()?,
-        ])
+        .args(["build", "--release", "--target", &host_triple()?])
         .arg("--target-dir")
         .arg(&build_dir))?;
     let programs = build_dir.join(host_triple()?).join("release");
