@@ -102,6 +102,26 @@ impl FsRights {
     /// The set without rights.
     pub const EMPTY: Self = Self(0);
 
+    /// Read files, list directories, execute programs.
+    pub const READ: Self = Self::of(&[FsRight::ReadFile, FsRight::ReadDir, FsRight::Execute]);
+
+    /// Create, change, move and remove files, directories, links, sockets and pipes.
+    ///
+    /// Creating device nodes is left out on purpose: a node that a container may create reaches the
+    /// host's disks ([`FsRight::MakeBlock`]) or kernel memory ([`FsRight::MakeChar`]).
+    pub const WRITE: Self = Self::of(&[
+        FsRight::WriteFile,
+        FsRight::Truncate,
+        FsRight::RemoveDir,
+        FsRight::RemoveFile,
+        FsRight::MakeDir,
+        FsRight::MakeReg,
+        FsRight::MakeSock,
+        FsRight::MakeFifo,
+        FsRight::MakeSym,
+        FsRight::Refer,
+    ]);
+
     /// A set of the given rights.
     pub const fn of(rights: &[FsRight]) -> Self {
         let mut bits = 0;

@@ -25,7 +25,7 @@ use crate::report::Shown;
 use crate::state::Missing;
 use crate::sys::{self, At, Status};
 use crate::tokens::{self, Budget, Found};
-use crate::volumes::{self, Home, Situation, VolumeTable, applicable};
+use crate::volumes::{Home, Situation, VolumeTable, applicable};
 
 /// An open file or directory, and what is allowed there.
 pub(crate) struct Grant {
@@ -195,17 +195,17 @@ impl<'a> Places<'a> {
         let granted = match self.situation(path, status.mount)? {
             Situation::Closed => FsRights::EMPTY,
             Situation::Volume if self.plan.volumes == Volumes::Read => {
-                rights.intersection(volumes::READ)
+                rights.intersection(FsRights::READ)
             }
             Situation::Image | Situation::Volume => rights,
         };
         if granted.is_empty() || self.denials.forbid(path)? {
             return Ok(FsRights::EMPTY);
         }
-        match volumes::READ.contains_all(granted) || !self.holds_home(path)? {
+        match FsRights::READ.contains_all(granted) || !self.holds_home(path)? {
             true => Ok(granted),
             // Otherwise what is denied in the home could be made there.
-            false => Ok(granted.intersection(volumes::READ)),
+            false => Ok(granted.intersection(FsRights::READ)),
         }
     }
 

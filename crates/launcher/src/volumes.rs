@@ -14,7 +14,7 @@ use std::cell::{OnceCell, RefCell};
 use std::os::fd::OwnedFd;
 
 use kubefence_launch_plan::judge::{self, Refusal, at_or_below};
-use kubefence_launch_plan::{FsRight, FsRights, LaunchPlan, Volumes};
+use kubefence_launch_plan::{FsRights, LaunchPlan, Volumes};
 
 use crate::deny::Denials;
 use crate::mounts::{Location, Mount, Mounts};
@@ -24,24 +24,6 @@ use crate::sys::{self, At, Status};
 use crate::tokens::{self, Budget, Found};
 
 use runtime::Redirected;
-
-/// What reading a volume means.
-pub(crate) const READ: FsRights =
-    FsRights::of(&[FsRight::ReadFile, FsRight::ReadDir, FsRight::Execute]);
-
-/// What writing to a volume means besides. Device nodes are never made.
-const WRITE: FsRights = FsRights::of(&[
-    FsRight::WriteFile,
-    FsRight::RemoveDir,
-    FsRight::RemoveFile,
-    FsRight::MakeDir,
-    FsRight::MakeReg,
-    FsRight::MakeSock,
-    FsRight::MakeFifo,
-    FsRight::MakeSym,
-    FsRight::Refer,
-    FsRight::Truncate,
-]);
 
 /// The mounts of this process, and what is known of them.
 pub(crate) struct VolumeTable<'a> {
@@ -258,7 +240,9 @@ impl<'a> VolumeTable<'a> {
     /// What `volumes` allows on `mount`, if it may be opened up.
     fn rights(&self, volumes: Volumes, mount: &Mount) -> FsRights {
         match rights(volumes, mount) {
-            rights if self.redirected().is_in_system(&mount.point) => rights.intersection(READ),
+            rights if self.redirected().is_in_system(&mount.point) => {
+                rights.intersection(FsRights::READ)
+            }
             rights => rights,
         }
     }
@@ -291,8 +275,10 @@ pub(crate) fn applicable(rights: FsRights, status: &Status) -> FsRights {
 fn rights(volumes: Volumes, mount: &Mount) -> FsRights {
     match (volumes, judge::volume(&mount.point)) {
         (Volumes::None, _) | (_, Err(_) | Ok(Volumes::None)) => FsRights::EMPTY,
-        (Volumes::AsMounted, Ok(Volumes::AsMounted)) if mount.is_writable => READ.union(WRITE),
-        _ => READ,
+        (Volumes::AsMounted, Ok(Volumes::AsMounted)) if mount.is_writable => {
+            FsRights::READ.union(FsRights::WRITE)
+        }
+        _ => FsRights::READ,
     }
 }
 
@@ -358,6 +344,8 @@ fn is_projection(mount: &Mount) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kubefence_launch_plan::FsRight;
+
     use super::*;
 
     fn only(line: &str) -> Mount {
@@ -366,11 +354,11 @@ mod tests {
 
     #[test]
     fn rights_follow_the_plan_the_mount_and_the_place() {
-        let both = READ.union(WRITE);
+        let both = FsRights::READ.union(FsRights::WRITE);
         for (point, options, under_read, as_mounted) in [
-            ("/data", "rw", READ, both),
-            ("/data", "ro", READ, READ),
-            ("/etc/config", "rw", READ, READ),
+            ("/data", "rw", FsRights::READ, both),
+            ("/data", "ro", FsRights::READ, FsRights::READ),
+            ("/etc/config", "rw", FsRights::READ, FsRights::READ),
             ("/etc/hosts", "rw", FsRights::EMPTY, FsRights::EMPTY),
             ("/var", "rw", FsRights::EMPTY, FsRights::EMPTY),
         ] {

@@ -32,21 +32,8 @@ pub enum Access {
 }
 
 const READ_DATA: FsRights = FsRights::of(&[FsRight::ReadFile, FsRight::ReadDir]);
-const READ: FsRights = READ_DATA.union(FsRights::of(&[FsRight::Execute]));
-/// Creating device nodes is left out on purpose: a node that a container may create reaches the
-/// host's disks (FsRight::MakeBlock) or kernel memory (FsRight::MakeChar).
-const WRITE: FsRights = FsRights::of(&[
-    FsRight::WriteFile,
-    FsRight::Truncate,
-    FsRight::RemoveDir,
-    FsRight::RemoveFile,
-    FsRight::MakeDir,
-    FsRight::MakeReg,
-    FsRight::MakeSock,
-    FsRight::MakeFifo,
-    FsRight::MakeSym,
-    FsRight::Refer,
-]);
+const READ: FsRights = FsRights::READ;
+const WRITE: FsRights = FsRights::WRITE;
 const DEVICE: FsRights = FsRights::of(&[FsRight::ReadFile, FsRight::WriteFile]);
 const READ_FILE: FsRights = FsRights::of(&[FsRight::ReadFile, FsRight::Execute]);
 const WRITE_FILE: FsRights = FsRights::of(&[FsRight::WriteFile, FsRight::Truncate]);
