@@ -118,13 +118,11 @@ fn perform(state: &StateDir, job: Job) -> io::Result<()> {
 fn reconcile(state: &StateDir, live: Vec<(Key, Metadata)>) -> io::Result<()> {
     let keys: HashSet<Key> = live.iter().map(|(key, _)| key.clone()).collect();
     let removed = state.retain(&keys)?;
+    let mut missing = live.into_iter().filter(|(key, _)| !state.has(key));
+    let adopted = missing.try_for_each(|(key, metadata)| state.record(&key, &metadata));
+    // Said once all is in place, so that whoever waits for the line finds it so.
     if removed > 0 {
         info!(removed, "state of containers that are gone removed");
     }
-    for (key, metadata) in live {
-        if !state.has(&key) {
-            state.record(&key, &metadata)?;
-        }
-    }
-    Ok(())
+    adopted
 }
