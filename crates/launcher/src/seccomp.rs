@@ -73,13 +73,16 @@ impl Witness {
     }
 }
 
-/// Installs `filters`, in their order, if there is a `witness` for them. no_new_privs must be set.
+/// Installs `filters`, in their order. Without a `witness` for them nothing can be confirmed, and the launch
+/// ends. no_new_privs must be set.
 pub(crate) fn install(
     filters: &[SeccompFilter],
     witness: Option<Witness>,
 ) -> Result<(), SeccompError> {
-    let Some(witness) = witness else {
-        return Ok(());
+    let witness = match witness {
+        Some(witness) => witness,
+        None if filters.is_empty() => return Ok(()),
+        None => return Err(SeccompError::NotInForce),
     };
     probe()?;
     for filter in filters {
@@ -126,6 +129,21 @@ mod tests {
     use kubefence_launch_plan::{Bpf, CapabilityAllowance};
 
     use super::*;
+
+    #[test]
+    fn filters_that_nothing_can_confirm_end_the_launch() {
+        let filter = SeccompFilter {
+            name: "test".to_owned(),
+            arch: Arch::X86_64,
+            allowances: Vec::new(),
+            program: Bpf::new(vec![6]),
+        };
+        assert!(matches!(
+            install(&[filter], None),
+            Err(SeccompError::NotInForce)
+        ));
+        assert!(install(&[], None).is_ok());
+    }
 
     #[test]
     fn allowances_come_first_and_only_where_a_capability_may_be_had() {
