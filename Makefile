@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := build
 .PHONY: build setup demo test e2e agents parity fuzz bench lint deny fmt clean
 
-build: ## ./nono, ./10-nono-nri and ./kubefence, static and checked
+build: ## ./nono, ./nono-runc, ./10-nono-nri and ./kubefence, static and checked
 	cargo xtask build
 
 setup: ## Debian packages and pinned Go tools that tests and demo need (as root)
@@ -43,4 +43,4 @@ fmt:
 
 clean: ## what was built and downloaded
 	cargo clean
-	rm -rf .cache nono 10-nono-nri kubefence
+	rm -rf .cache nono nono-runc 10-nono-nri kubefence

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::cargo::root;
 
 /// Which workspace crates each crate may depend on. Tests may use more (dev-dependencies).
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("nri-plugin", &[]),
     ("kubefence-launch-plan", &[]),
     ("kubefence-seccomp", &["kubefence-launch-plan"]),
@@ -22,11 +22,25 @@ const ALLOWED: [(&str, &[&str]); 13] = [
         &["kubefence-profile", "kubefence-launch-plan"],
     ),
     ("kubefence-launcher", &["kubefence-launch-plan"]),
+    ("kubefence-node-files", &["kubefence-launch-plan"]),
     (
         "kubefence-plugin",
-        &["nri-plugin", "kubefence-profile", "kubefence-injection"],
+        &[
+            "nri-plugin",
+            "kubefence-profile",
+            "kubefence-injection",
+            "kubefence-node-files",
+        ],
     ),
-    ("kubefence", &["kubefence-profile"]),
+    (
+        "kubefence-guard",
+        &[
+            "kubefence-profile",
+            "kubefence-injection",
+            "kubefence-node-files",
+        ],
+    ),
+    ("kubefence", &["kubefence-profile", "kubefence-node-files"]),
     ("test-support", &["nri-plugin"]),
     ("e2e", &[]),
     ("parity", &["e2e", "kubefence-profile"]),

@@ -17,7 +17,7 @@ struct Binary {
     inside_container: bool,
 }
 
-const BINARIES: [Binary; 3] = [
+const BINARIES: [Binary; 4] = [
     Binary {
         package: "kubefence-launcher",
         name: "nono",
@@ -29,6 +29,13 @@ const BINARIES: [Binary; 3] = [
         name: "10-nono-nri",
         profile: "release",
         inside_container: false,
+    },
+    // It opens /etc/passwd of the image by itself; nothing may look for modules there.
+    Binary {
+        package: "kubefence-guard",
+        name: "nono-runc",
+        profile: "guard",
+        inside_container: true,
     },
     Binary {
         package: "kubefence",

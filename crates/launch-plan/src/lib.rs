@@ -29,7 +29,7 @@ pub use plan::{
     PathRule, PortRule, Volumes,
 };
 #[cfg(feature = "digest")]
-pub use plan::{EncodedPlan, PlanDigest};
+pub use plan::{EncodedPlan, InvalidPlanDigest, PlanDigest};
 pub use rights::{Abi, FsRight, FsRights, NetRight, Scope};
 pub use seccomp::{Arch, Bpf, CapabilityAllowance, SeccompFilter};
 

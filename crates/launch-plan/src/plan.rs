@@ -336,8 +336,55 @@ impl FsRights {
 /// The content address of a plan: the SHA-256 of its encoding, in lower-case hex.
 #[cfg(feature = "digest")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct PlanDigest(String);
+
+/// A string that is no digest of a plan.
+#[cfg(feature = "digest")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no digest of a plan: 64 lower-case hexadecimal digits")]
+pub struct InvalidPlanDigest(String);
+
+#[cfg(feature = "digest")]
+impl PlanDigest {
+    /// Checks that `text` has the form of a digest; a valid one is a single safe path component.
+    pub fn parse(text: &str) -> Result<Self, InvalidPlanDigest> {
+        let is_digit = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 64 && text.as_bytes().iter().all(is_digit) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidPlanDigest(text.to_owned()))
+        }
+    }
+
+    /// The digest of an encoded plan.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        use std::fmt::Write as _;
+
+        let mut hex = String::with_capacity(64);
+        for byte in sha2::Sha256::digest(bytes) {
+            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
+        }
+        Self(hex)
+    }
+}
+
+#[cfg(feature = "digest")]
+impl TryFrom<String> for PlanDigest {
+    type Error = InvalidPlanDigest;
+
+    fn try_from(value: String) -> Result<Self, Self::Error> {
+        Self::parse(&value)
+    }
+}
+
+#[cfg(feature = "digest")]
+impl From<PlanDigest> for String {
+    fn from(digest: PlanDigest) -> Self {
+        digest.0
+    }
+}
 
 #[cfg(feature = "digest")]
 impl std::fmt::Display for PlanDigest {
@@ -360,20 +407,13 @@ pub struct EncodedPlan {
 impl LaunchPlan {
     /// Validates and encodes the plan. Equal plans yield equal bytes.
     pub fn encode(&self) -> Result<EncodedPlan, InvalidPlan> {
-        use sha2::Digest as _;
-        use std::fmt::Write as _;
-
         self.validate()?;
         let mut bytes = serde_json::to_vec(self).expect("a plan has only string keys");
         bytes.push(b'\n');
         if bytes.len() > MAX_PLAN_SIZE {
             return Err(InvalidPlan::TooBig(bytes.len()));
         }
-        let mut hex = String::with_capacity(64);
-        for byte in sha2::Sha256::digest(&bytes) {
-            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
-        }
-        let digest = PlanDigest(hex);
+        let digest = PlanDigest::of(&bytes);
         Ok(EncodedPlan { bytes, digest })
     }
 }

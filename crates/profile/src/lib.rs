@@ -42,7 +42,7 @@ pub use explain::{
 pub use groups::{Group, Groups};
 pub use keys::{Effect, KEYS, Key, Kind};
 pub use kubefence_launch_plan::{
-    Abi, Arch, EncodedPlan, FsRight, FsRights, InvalidProfileName, LAUNCHER, LaunchPlan,
+    Abi, Arch, EncodedPlan, FsRight, FsRights, InvalidPlanDigest, InvalidProfileName, LAUNCHER, LaunchPlan,
     MOUNT_POINT, PLANS_DIR, PROFILES_DIR, Place, PlanDigest, ProfileName, Variable, Volumes,
 };
 pub use kubefence_seccomp::Profile as SeccompProfile;
