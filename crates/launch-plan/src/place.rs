@@ -63,6 +63,11 @@ impl Variable {
         }
     }
 
+    /// Whether it is the environment variable of the same name.
+    pub fn is_in_environment(self) -> bool {
+        !matches!(self, Self::Workdir | Self::Entrypoint | Self::EntrypointDir)
+    }
+
     /// Where below `$HOME` the place lies when the environment variable is unset or unusable (XDG Base
     /// Directory Specification); `None` for variables without such a rule.
     pub fn below_home(self) -> Option<&'static str> {

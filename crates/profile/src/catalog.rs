@@ -82,6 +82,12 @@ impl Catalog {
         Self::load(GROUPS, PROFILES)
     }
 
+    /// Whether a profile of that name comes with kubefence. Reads nothing.
+    pub fn is_built_in(name: &ProfileName) -> bool {
+        let mut files = PROFILES.iter().map(|(file, _)| file);
+        files.any(|file| file.strip_suffix(".json") == Some(name.as_str()))
+    }
+
     fn load(groups: (&str, &str), profiles: &[(&str, &str)]) -> Result<Self, CatalogError> {
         let groups = read_groups(groups.0, groups.1).map_err(CatalogError)?;
         let empty = Self {

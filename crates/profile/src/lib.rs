@@ -42,8 +42,9 @@ pub use explain::{
 pub use groups::{Group, Groups};
 pub use keys::{Effect, KEYS, Key, Kind};
 pub use kubefence_launch_plan::{
-    Abi, Arch, EncodedPlan, FsRight, FsRights, InvalidPlanDigest, InvalidProfileName, LAUNCHER, LaunchPlan,
-    MOUNT_POINT, PLANS_DIR, PROFILES_DIR, Place, PlanDigest, ProfileName, Variable, Volumes,
+    Abi, Arch, EncodedPlan, FsRight, FsRights, InvalidPlanDigest, InvalidProfileName, LAUNCHER,
+    LaunchPlan, MOUNT_POINT, PLANS_DIR, PROFILES_DIR, Place, PlanDigest, ProfileName, Variable,
+    Volumes, judge,
 };
 pub use kubefence_seccomp::Profile as SeccompProfile;
 pub use reader::{Reading, read_profile};

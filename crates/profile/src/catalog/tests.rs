@@ -106,3 +106,17 @@ fn a_profile_that_cannot_be_used_takes_no_other_down() {
     assert!(catalog.get(&name("good")).is_some() && catalog.get(&name("bad")).is_none());
     assert!(!catalog.get(&name("default")).unwrap().grants.is_empty());
 }
+
+#[test]
+fn what_is_built_in_is_told_without_reading() {
+    let catalog = Catalog::built_in().unwrap();
+    for profile in catalog.iter() {
+        assert!(Catalog::is_built_in(&profile.name), "{}", profile.name);
+    }
+    for other in ["groups", "defaul", "default1", "team"] {
+        assert!(
+            !Catalog::is_built_in(&ProfileName::parse(other).unwrap()),
+            "{other}"
+        );
+    }
+}
