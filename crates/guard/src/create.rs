@@ -12,7 +12,7 @@ use crate::command_line::Create;
 use crate::config::{Config, OnUnwrapped};
 use crate::confinement::{check_launcher, confinement, prefix};
 use crate::files;
-use crate::mounts::{Others, launcher_mount, others};
+use crate::mounts::{Others, check_devices, launcher_mount, others};
 use crate::rootfs::Rootfs;
 use crate::spec::{Mount, Process, Spec};
 use crate::sys::Start;
@@ -76,6 +76,7 @@ fn confine(
         mut mounts,
         resolved,
     } = others(mounts, &rootfs, &config.launcher_dir)?;
+    check_devices(&spec.devices()?, &rootfs)?;
     let views: Vec<_> = mounts.iter().map(Mount::view).collect();
     let original = Container {
         args: &process.args[ours..],

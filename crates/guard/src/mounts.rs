@@ -33,6 +33,8 @@ pub(crate) enum MountsError {
         destination: String,
         resolved: String,
     },
+    #[error("its device at {0:?} would lie where the sandbox launcher is: give it another path")]
+    Device(String),
     #[error(
         "the image has a link or a file at {MOUNT_POINT}, where the sandbox launcher is mounted: remove it"
     )]
@@ -60,6 +62,17 @@ pub(crate) fn others(
     let resolved = mounts.iter().map(|mount| place(mount, rootfs));
     let resolved = resolved.collect::<Result<_, _>>()?;
     Ok(Others { mounts, resolved })
+}
+
+/// Checks that no device is made, or mounted, where the launcher is.
+pub(crate) fn check_devices(paths: &[String], rootfs: &Rootfs) -> Result<(), MountsError> {
+    for path in paths {
+        let resolved = rootfs.resolve(path, &[])?;
+        if resolved == "/" || is_at_or_below(&resolved, MOUNT_POINT) {
+            return Err(MountsError::Device(path.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// Where a mount leads, if it may lead there.

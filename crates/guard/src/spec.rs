@@ -45,7 +45,9 @@ const HOOKS: [&str; 6] = [
     "poststop",
 ];
 /// Members of `linux` that are looked at.
-const LINUX: [&str; 1] = ["namespaces"];
+const LINUX: [&str; 2] = ["namespaces", "devices"];
+/// Members of a device.
+const DEVICE: [&str; 7] = ["path", "type", "major", "minor", "fileMode", "uid", "gid"];
 /// Members of a namespace.
 const NAMESPACE: [&str; 2] = ["type", "path"];
 
@@ -306,6 +308,23 @@ impl<'a> Spec<'a> {
             }
         }
         Ok(own == 1 && joined == 0)
+    }
+
+    /// The paths of the devices that the runtime makes after all mounts.
+    pub(crate) fn devices(&self) -> Result<Vec<String>, SpecError> {
+        let Some(text) = self.object.text("linux") else {
+            return Ok(Vec::new());
+        };
+        let linux = Object::of_struct(text, &LINUX).map_err(at("linux"))?;
+        let texts = elements("devices", linux.text("devices").unwrap_or("[]"));
+        let path = |text| -> Result<String, JsonError> {
+            let path: Option<String> = Object::of_struct(text, &DEVICE)?.get("path")?;
+            Ok(path.unwrap_or_default())
+        };
+        let texts = texts.map_err(at("linux"))?.into_iter();
+        texts
+            .map(|text| path(text).map_err(at("linux.devices")))
+            .collect()
     }
 
     /// Replaces the container's process.

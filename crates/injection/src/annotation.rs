@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kubefence_profile::ProfileName;
+use kubefence_launch_plan::ProfileName;
 
 /// The annotation with which a pod picks the profile of its containers.
 pub const POD_ANNOTATION: &str = "nono.sh/profile";

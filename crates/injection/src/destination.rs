@@ -1,13 +1,13 @@
 //! Where a mount really lands, as far as its text tells.
 
-use kubefence_profile::MOUNT_POINT;
+use kubefence_launch_plan::MOUNT_POINT;
 
 /// Whether a mount at `destination` would lie at, in, or over the launcher's mount point, or may.
 ///
 /// Runtimes compare destinations as raw strings but mount them as paths, so `//nono`, `/nono/.` and
 /// `/x/../nono` are all judged by where they lead. `/` lies over everything. The links that every
 /// container has lead anywhere: `/proc/self/root/nono` is `/nono` (runc before 1.3.6 follows it).
-pub(crate) fn may_cover_launcher(destination: &str) -> bool {
+pub fn may_cover_launcher(destination: &str) -> bool {
     let mut components: Vec<&str> = Vec::new();
     for component in destination.split('/') {
         match component {

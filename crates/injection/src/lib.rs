@@ -6,6 +6,9 @@
 //!
 //! Invariants:
 //! - [`Injection::plan`] and [`verify()`] agree: whatever the first produces, the second accepts.
+//! - [`wrapping`] reads back what [`Injection::plan`] and [`wrap_prefix`] write, to the element: what follows is the
+//!   original command. It takes nothing else for a wrap, not even what the launcher would accept.
+//! - Wrapping what was unwrapped yields the same again, `PATH` included.
 //! - A container whose own mounts could cover the launcher is refused, never silently repaired.
 //!
 //! Limit: mount destinations are judged as text. A link in the image can redirect a mount to `/nono`
@@ -15,11 +18,14 @@
 
 mod annotation;
 mod destination;
+mod flags;
 mod verify;
 mod wrap;
 
 pub use annotation::{CONTAINER_ANNOTATION_PREFIX, POD_ANNOTATION, ProfileChoice, choose_profile};
-pub use verify::{NotWrapped, verify};
+pub use destination::may_cover_launcher;
+pub use flags::{Flags, Wrapping, wrap_prefix, wrapping};
+pub use verify::{NotWrapped, is_launcher_mount, verify};
 pub use wrap::{
     BindMount, Injection, InvalidLauncherPath, LauncherDir, PROFILE_VARIABLE, Refusal,
     wrapped_profile,

@@ -1,6 +1,6 @@
 //! Whether a container is wrapped as it must be.
 
-use kubefence_profile::{LAUNCHER, MOUNT_POINT, ProfileName};
+use kubefence_launch_plan::{LAUNCHER, MOUNT_POINT, ProfileName};
 
 use crate::destination::may_cover_launcher;
 use crate::wrap::{BindMount, LauncherDir, is_wrapped_in};
@@ -69,18 +69,24 @@ pub fn verify(
             expected: dir.as_str().to_owned(),
         });
     }
-    let as_planned = mount.kind == BindMount::KIND
-        && mount.options.len() == BindMount::OPTIONS.len()
-        && BindMount::OPTIONS
-            .iter()
-            .all(|option| mount.options.iter().any(|o| o == option));
-    if as_planned {
+    if is_launcher_mount(mount, dir) {
         return Ok(());
     }
     Err(NotWrapped::Options {
         found: format!("{} ({})", mount.kind, mount.options.join(",")),
         expected: format!("{} ({})", BindMount::KIND, BindMount::OPTIONS.join(",")),
     })
+}
+
+/// Whether `mount` is the one that [`Injection::plan`](crate::Injection::plan) adds, its options in any order.
+pub fn is_launcher_mount(mount: &Mount<'_>, dir: &LauncherDir) -> bool {
+    mount.destination == MOUNT_POINT
+        && mount.source == dir.as_str()
+        && mount.kind == BindMount::KIND
+        && mount.options.len() == BindMount::OPTIONS.len()
+        && BindMount::OPTIONS
+            .iter()
+            .all(|option| mount.options.iter().any(|o| o == option))
 }
 
 #[cfg(test)]
@@ -142,6 +148,28 @@ mod tests {
             verdict(|_, mounts| mounts.insert(0, extra("/data"))),
             Ok(())
         );
+    }
+
+    #[test]
+    fn the_launchers_mount_is_known_by_all_it_says() {
+        let is_ours = |edit: &dyn Fn(&mut BindMount)| {
+            let mut mount = BindMount::of_launcher(&dir());
+            edit(&mut mount);
+            let mount = Mount {
+                destination: &mount.destination,
+                source: &mount.source,
+                kind: mount.kind,
+                options: &mount.options,
+            };
+            is_launcher_mount(&mount, &dir())
+        };
+        assert!(is_ours(&|_| ()));
+        assert!(is_ours(&|mount| mount.options.reverse()));
+        assert!(!is_ours(&|mount| mount.destination = "/nono/".to_owned()));
+        assert!(!is_ours(&|mount| mount.source = "/opt".to_owned()));
+        assert!(!is_ours(&|mount| mount.kind = "none"));
+        assert!(!is_ours(&|mount| mount.options[1] = "rw".to_owned()));
+        assert!(!is_ours(&|mount| mount.options[1] = "bind".to_owned()));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use kubefence_profile::{LAUNCHER, MOUNT_POINT, ProfileName};
+use kubefence_launch_plan::{LAUNCHER, MOUNT_POINT, ProfileName};
 
 use crate::Container;
 use crate::destination::may_cover_launcher;
+use crate::flags::{Flags, wrap_prefix, wrapping};
 
 /// The environment variable that names the profile inside the container.
 pub const PROFILE_VARIABLE: &str = "NONO_PROFILE";
@@ -81,7 +82,8 @@ impl BindMount {
     pub(crate) const KIND: &'static str = "bind";
     pub(crate) const OPTIONS: [&'static str; 5] = ["bind", "ro", "rprivate", "nosuid", "nodev"];
 
-    fn of_launcher(dir: &LauncherDir) -> Self {
+    /// The launcher's mount: its directory on the host, at [`MOUNT_POINT`].
+    pub fn of_launcher(dir: &LauncherDir) -> Self {
         Self {
             destination: MOUNT_POINT.to_owned(),
             source: dir.as_str().to_owned(),
@@ -149,31 +151,34 @@ impl Injection {
     }
 }
 
-fn prefix(profile: &str) -> [&str; 5] {
-    [LAUNCHER, "wrap", "--profile", profile, "--"]
-}
-
 fn wrap_args(profile: &ProfileName, original: &[String]) -> Vec<String> {
-    let prefix = prefix(profile.as_str()).map(str::to_owned);
-    prefix.into_iter().chain(original.iter().cloned()).collect()
+    [&wrap_prefix(profile, &Flags::default()), original].concat()
 }
 
 /// Whether `args` start under `profile`.
 pub(crate) fn is_wrapped_in(profile: &ProfileName, args: &[String]) -> bool {
-    let prefix = prefix(profile.as_str());
-    args.len() > prefix.len() && args.iter().zip(prefix).all(|(a, b)| a == b)
+    wrapped_profile(args).as_ref() == Some(profile)
 }
 
-/// The profile that `args` start under, if they are wrapped.
+/// The profile that `args` start under, if they are wrapped without flags: only the guard adds some, and nobody
+/// else sees them.
 pub fn wrapped_profile(args: &[String]) -> Option<ProfileName> {
-    let profile = ProfileName::parse(args.get(3)?).ok()?;
-    is_wrapped_in(&profile, args).then_some(profile)
+    let wrapping = wrapping(args)?;
+    let plain = wrap_prefix(&wrapping.profile, &Flags::default());
+    (wrapping.len == plain.len()).then_some(wrapping.profile)
 }
 
+/// `PATH` of `env` with the launcher's directory in front. One that begins with it stays as it is, so that
+/// wrapping again changes nothing.
 fn path_with_launcher(env: &[String]) -> String {
-    let stated = env.iter().find_map(|entry| entry.strip_prefix("PATH="));
+    // Of several, the last counts, as it does for runc.
+    let stated = env
+        .iter()
+        .rev()
+        .find_map(|entry| entry.strip_prefix("PATH="));
     match stated.unwrap_or(USUAL_PATH) {
         "" => MOUNT_POINT.to_owned(),
+        path if path.split(':').next() == Some(MOUNT_POINT) => path.to_owned(),
         path => format!("{MOUNT_POINT}:{path}"),
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List, show, check, explain and compare sandbox profiles
+    /// List, show, check, explain, compare and publish sandbox profiles
     Profile(ProfileArgs),
     /// Print a completion script for a shell
     Completions {
@@ -62,6 +62,9 @@ pub(crate) enum ProfileCommand {
         /// The second profile
         b: String,
     },
+    /// Compile all profiles and publish their plans beside the launcher; exit code 1 if a custom one cannot be used.
+    /// For nodes without the NRI plugin, which does this by itself
+    Publish(PublishArgs),
     /// Print the JSON Schema of profile files
     Schema,
     /// Print the reference of the profile language as Markdown
@@ -81,6 +84,16 @@ pub(crate) struct ShowArgs {
     /// With the seccomp filter of a node whose seccomp_profile is this: runtime-default or restricted
     #[arg(long, requires = "plan", value_name = "FILTER")]
     pub(crate) seccomp: Option<kubefence_profile::SeccompProfile>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    /// The launcher's directory, which containers mount
+    #[arg(long, default_value = "/opt/nono-nri", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Add this seccomp filter to all plans: runtime-default or restricted
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) seccomp_profile: Option<kubefence_profile::SeccompProfile>,
 }
 
 #[derive(Debug, Args)]

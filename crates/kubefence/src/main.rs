@@ -1,6 +1,6 @@
 //! `kubefence`: the operator's command.
 //!
-//! It reads profiles and explains them; nothing here changes a node.
+//! It reads profiles and explains them. Only `profile publish` changes a node.
 
 #![forbid(unsafe_code)]
 

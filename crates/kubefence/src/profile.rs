@@ -4,6 +4,7 @@ mod check;
 mod diff;
 mod list;
 mod load;
+mod publish;
 mod show;
 mod why;
 
@@ -22,6 +23,9 @@ pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
         }
         ProfileCommand::Why(why) => why::run(&catalog()?, &why, args.json),
         ProfileCommand::Diff { a, b } => diff::run(&catalog()?, [&a, &b], args.json),
+        ProfileCommand::Publish(publish) => {
+            publish::run(args.profile_dir.as_deref(), &publish, args.json)
+        }
         ProfileCommand::Schema => {
             print::json(&kubefence_profile::schema())?;
             Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString};
 
 use crate::errno::Errno;
-use crate::place_source::variable;
+use crate::place_source::{beneath, variable};
 use crate::report::{NOT_EXECUTABLE, NOT_FOUND, Shown};
 use crate::sys::{self, At, c_string};
 
@@ -53,6 +53,22 @@ impl CommandError {
 /// The path of the program that `command` names.
 pub(crate) fn find(command: &CStr, env: &[&CStr]) -> Result<CString, CommandError> {
     search(command, variable(env, "PATH"), executable)
+}
+
+/// The path of the program that `command` named in a process with that `PATH` and that working directory, if it is
+/// there. Without a working directory, nothing is found by a relative path.
+pub(crate) fn find_for(
+    command: &CStr,
+    path: Option<&[u8]>,
+    workdir: Option<&[u8]>,
+) -> Option<CString> {
+    let locate = |path: &CStr| match (path.to_bytes(), workdir) {
+        ([b'/', ..], _) => Ok(path.to_owned()),
+        (path, Some(workdir)) => Ok(c_string(beneath(workdir, path))),
+        (_, None) => Err(Errno(libc::ENOENT)),
+    };
+    let found = search(command, path, |path| executable(&locate(path)?)).ok()?;
+    locate(&found).ok()
 }
 
 /// Whether execve would take `path`.
@@ -155,6 +171,31 @@ mod tests {
             b"/file/sh" => libc::ENOTDIR,
             _ => libc::ENOENT,
         }))
+    }
+
+    #[test]
+    fn the_program_of_another_process_is_looked_for_from_its_directory() {
+        let found = |command, path: Option<&str>, workdir: Option<&str>| {
+            let (path, workdir) = (path.map(str::as_bytes), workdir.map(str::as_bytes));
+            find_for(command, path, workdir).map(|found| found.into_string().unwrap())
+        };
+        for (command, path, workdir, expected) in [
+            (c"/bin/sh", None, None, Some("/bin/sh")),
+            (c"sh", None, None, Some("/bin/sh")),
+            (c"sh", Some("/none:/usr/bin"), None, Some("/usr/bin/sh")),
+            (c"sh", Some("bin"), Some("/usr"), Some("/usr/bin/sh")),
+            (c"sh", Some(""), Some("/bin"), Some("/bin/./sh")),
+            (c"bin/sh", None, Some("/usr"), Some("/usr/bin/sh")),
+            (c"./bin/sh", None, Some("/"), Some("/./bin/sh")),
+            (c"sh", Some("bin"), None, None),
+            (c"sh", Some("bin:/bin"), None, Some("/bin/sh")),
+            (c"bin/sh", None, None, None),
+            (c"sh", Some("/none"), Some("/bin"), None),
+            (c"", None, Some("/bin"), None),
+        ] {
+            let found = found(command, path, workdir);
+            assert_eq!(found.as_deref(), expected, "{command:?} {path:?}");
+        }
     }
 
     #[test]

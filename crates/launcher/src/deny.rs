@@ -51,8 +51,8 @@ pub(crate) struct Denials<'a> {
     named_nearest: OnceCell<Vec<Vec<u8>>>,
     /// Of those below the home: where below it.
     in_home: Vec<Cow<'a, str>>,
-    /// The directory that `HOME` names.
-    home: Option<Vec<u8>>,
+    /// The directories that `HOME` names.
+    named_homes: Vec<Vec<u8>>,
     /// The directories that were looked into so far.
     homes: RefCell<Vec<Home>>,
     listings: Listings,
@@ -92,13 +92,22 @@ impl Location {
 
 impl<'a> Denials<'a> {
     /// Looks where the secrets lie that the runtime mounts, and refuses the launch if the image has moved
-    /// one to where one of `rules` opens it.
+    /// one to where one of `rules` opens it. What any of `surroundings` denies is denied.
     pub(crate) fn new(
         proc: &'a ProcFs,
         deny: &'a [Place],
         rules: &[PathRule],
-        surroundings: &Surroundings<'a>,
+        surroundings: &[&Surroundings],
     ) -> Result<Self, DenyError> {
+        let mut named_homes: Vec<Vec<u8>> = Vec::new();
+        for home in surroundings
+            .iter()
+            .filter_map(|s| s.environment.value(Variable::Home))
+        {
+            if named_homes.iter().all(|known| known != home) {
+                named_homes.push(home.to_vec());
+            }
+        }
         let mut denials = Self {
             proc,
             secrets: Vec::new(),
@@ -106,10 +115,7 @@ impl<'a> Denials<'a> {
             named_at: OnceCell::new(),
             named_nearest: OnceCell::new(),
             in_home: Vec::new(),
-            home: surroundings
-                .environment
-                .value(Variable::Home)
-                .map(Vec::from),
+            named_homes,
             homes: RefCell::default(),
             listings: Listings::default(),
             directories: RefCell::default(),
@@ -134,7 +140,7 @@ impl<'a> Denials<'a> {
 
     /// Adds the place `suffix` below `variable`. One that may lie below the home is looked for there, even
     /// if the environment names another directory: that is the image's word.
-    fn add(&mut self, variable: Variable, suffix: &'a str, surroundings: &Surroundings<'a>) {
+    fn add(&mut self, variable: Variable, suffix: &'a str, surroundings: &[&Surroundings]) {
         match variable.below_home() {
             _ if variable == Variable::Home && !suffix.is_empty() => {
                 return self.in_home.push(suffix.into());
@@ -142,14 +148,25 @@ impl<'a> Denials<'a> {
             Some(below) => self.in_home.push(join(below, suffix).into()),
             None => {}
         }
-        let is_elsewhere =
-            variable.below_home().is_none() || surroundings.environment.value(variable).is_some();
-        if let Some(anchored) = surroundings
-            .anchor(variable, suffix)
-            .filter(|_| is_elsewhere)
-        {
-            self.named.push(anchored.path().into_bytes().into());
+        let is_elsewhere = |surroundings: &&&Surroundings| {
+            variable.below_home().is_none() || surroundings.environment.value(variable).is_some()
+        };
+        for surroundings in surroundings.iter().filter(is_elsewhere) {
+            let path = surroundings.anchor(variable, suffix).map(|a| a.path());
+            let path = path.map(|path| Cow::from(path.into_bytes()));
+            let is_new = |path: &Cow<[u8]>| !self.named.contains(path);
+            if let Some(path) = path.filter(is_new) {
+                self.named.push(path);
+            }
         }
+    }
+
+    fn named_homes(&self) -> impl Iterator<Item = &[u8]> {
+        self.named_homes.iter().map(Vec::as_slice)
+    }
+
+    fn is_named_home(&self, path: &[u8]) -> bool {
+        self.named_homes().any(|home| home == path)
     }
 
     /// Whether granting `path`, which the image chose, would open up a deny place. `HOME` is the image's
@@ -161,7 +178,7 @@ impl<'a> Denials<'a> {
         if self.secrets.iter().any(is_secret) || self.named_at()?.iter().any(is_related) {
             return Ok(true);
         }
-        for home in self.home.as_deref().into_iter().chain(upwards(path)) {
+        for home in self.named_homes().chain(upwards(path)) {
             let at = self.look_into(home)?;
             if self.homes.borrow()[at].denied.iter().any(is_related) {
                 return Ok(true);
@@ -179,18 +196,13 @@ impl<'a> Denials<'a> {
         let mut found = self.secrets.clone();
         found.extend(self.named_at()?.iter().map(|at| at.path.clone()));
         let mut seen: Vec<&[u8]> = Vec::new();
-        for home in self
-            .home
-            .as_deref()
-            .into_iter()
-            .chain(points.flat_map(upwards))
-        {
+        for home in self.named_homes().chain(points.flat_map(upwards)) {
             if seen.contains(&home) {
                 continue;
             }
             seen.push(home);
             let at = self.look_into(home)?;
-            let is_homes = self.home.as_deref() == Some(home);
+            let is_homes = self.is_named_home(home);
             let homes = self.homes.borrow();
             let denied = homes[at].denied.iter().map(|at| &at.path);
             let counted = denied.filter(|path| is_homes || judge::at_or_below(path, home));
@@ -215,14 +227,12 @@ impl<'a> Denials<'a> {
     /// Leaves out of `rules` those for a fixed place that holds, or lies in, a deny place. A home in a system
     /// directory, or a shell's files in it, close nothing that the host named: nearly every image has those.
     pub(crate) fn prune(&self, rules: &mut Vec<PathRule>) -> Result<(), ProcFsError> {
-        let home = match &self.home {
-            Some(home) => Some(self.look_into(home)?),
-            None => None,
-        };
+        let looked = self.named_homes().map(|home| self.look_into(home));
+        let looked: Vec<usize> = looked.collect::<Result<_, _>>()?;
         let homes = self.homes.borrow();
-        let in_home = home.map_or(&[][..], |at| &homes[at].denied);
+        let in_home = || looked.iter().flat_map(|at| &homes[*at].denied);
         let named = self.named_at()?;
-        if named.is_empty() && in_home.is_empty() {
+        if named.is_empty() && in_home().next().is_none() {
             return Ok(());
         }
         let touches =
@@ -233,9 +243,7 @@ impl<'a> Denials<'a> {
             };
             let path = path.as_bytes();
             let is_systems = judge::untrusted(path).is_err();
-            let mut of_home = in_home
-                .iter()
-                .filter(|at| !is_systems && !is_shells(&at.path));
+            let mut of_home = in_home().filter(|at| !is_systems && !is_shells(&at.path));
             !named.iter().any(|at| touches(path, at)) && !of_home.any(|at| touches(path, at))
         });
         Ok(())
@@ -270,7 +278,7 @@ impl<'a> Denials<'a> {
             return Ok(at);
         }
         self.listings.list(home);
-        let with_files = self.home.as_deref() == Some(home);
+        let with_files = self.is_named_home(home);
         let mut denied = Vec::new();
         for suffix in &self.in_home {
             let name = beneath(home, suffix.as_bytes());

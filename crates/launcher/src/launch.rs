@@ -7,14 +7,15 @@ use crate::args::{self, HELP, Request, UsageError, Wrap};
 use crate::command::{self, CommandError};
 use crate::deny::{Denials, DenyError};
 use crate::errno::Errno;
-use crate::place_source::{Environment, Surroundings};
+use crate::place_source::Surroundings;
 use crate::places::{PlaceError, Places};
 use crate::plan_file::{self, PlanFileError};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::{self, FAILED};
 use crate::ruleset::{self, Sandbox, SandboxError};
 use crate::seccomp::{self, SeccompError, Witness};
-use crate::sys::{self, At, Start};
+use crate::sys::{self, Start};
+use crate::variables;
 use crate::workdir::{self, WorkdirError};
 
 /// Why the workload does not run.
@@ -85,11 +86,16 @@ fn print(text: &str) -> Result<(), LaunchError> {
 fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
     let proc = ProcFs::open()?;
     workdir::check()?;
-    let mut plan = plan_file::read(&proc, &request.profile)?.for_user(sys::effective_user());
+    let plan = plan_file::read(&proc, &request.profile, request.plan)?;
+    let mut plan = plan.for_user(sys::effective_user());
     let abi = ruleset::accepted_abi(&plan)?;
     let program = command::find(request.argv[0], env)?;
-    let surroundings = surroundings(&proc, &program, env)?;
-    let denials = Denials::new(&proc, &plan.deny, &plan.rules, &surroundings)?;
+    let own = variables::of_process(&proc, &program, env)?;
+    let given = variables::given(&proc, &request.variables)?;
+    // Nobody can give what is denied away: the home of this process stays one.
+    let all: Vec<&Surroundings> = given.iter().chain([&own]).collect();
+    let denials = Denials::new(&proc, &plan.deny, &plan.rules, &all)?;
+    let surroundings = given.unwrap_or(own);
     denials.prune(&mut plan.rules)?;
 
     let witness = Witness::new(&proc, &plan.seccomp)?;
@@ -112,25 +118,4 @@ fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
 
     sys::close_on_exec_from(3 + request.preserved).map_err(LaunchError::Descriptors)?;
     Err(command::execute(&program, request.argv, env).into())
-}
-
-/// What the container decided, with the kernel's path of the program if it can be opened as a place.
-fn surroundings<'a>(
-    proc: &ProcFs,
-    program: &'a CStr,
-    env: &[&CStr],
-) -> Result<Surroundings<'a>, ProcFsError> {
-    let opened = |resolve| sys::open(At::Cwd, program, libc::O_PATH, resolve);
-    let direct = opened(libc::RESOLVE_NO_SYMLINKS);
-    let is_program_direct = direct.is_ok();
-    let program_path = match direct.or_else(|_| opened(libc::RESOLVE_NO_MAGICLINKS)) {
-        Ok(file) => proc.name_of(&file)?,
-        Err(_) => None,
-    };
-    Ok(Surroundings {
-        environment: Environment::of(env),
-        program,
-        program_path,
-        is_program_direct,
-    })
 }

@@ -32,6 +32,7 @@ mod seccomp;
 mod state;
 mod sys;
 mod tokens;
+mod variables;
 mod volumes;
 mod workdir;
 

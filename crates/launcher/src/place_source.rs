@@ -10,7 +10,10 @@ use kubefence_launch_plan::{Place, Variable};
 
 use crate::sys::c_string;
 
-/// What the environment says of the variables of a plan, as far as it names places.
+/// The name under which a command line gives the directories that a bare `$ENTRYPOINT` is looked for in.
+pub(crate) const ENTRYPOINT_PATH: &str = "PATH";
+
+/// What an environment says of the variables of a plan, as far as it names places.
 #[derive(Default)]
 pub(crate) struct Environment([Option<Vec<u8>>; Variable::ALL.len()]);
 
@@ -18,7 +21,7 @@ impl Environment {
     /// Reads the variables from `env`.
     pub(crate) fn of(env: &[&CStr]) -> Self {
         let mut values = Self::default();
-        for named in Variable::ALL.into_iter().filter(|v| is_in_environment(*v)) {
+        for named in Variable::ALL.into_iter().filter(|v| v.is_in_environment()) {
             values.0[named as usize] = variable(env, named.name()).and_then(normal);
         }
         values
@@ -31,11 +34,14 @@ impl Environment {
 }
 
 /// What the container decided.
-pub(crate) struct Surroundings<'a> {
+#[derive(Default)]
+pub(crate) struct Surroundings {
     /// Its environment.
     pub(crate) environment: Environment,
-    /// The program that is about to be executed, as found.
-    pub(crate) program: &'a CStr,
+    /// The normal path of its working directory, or `.` for that of this process.
+    pub(crate) workdir: Option<Vec<u8>>,
+    /// Its program, as found.
+    pub(crate) program: Option<CString>,
     /// The kernel's path of that program, if it could be opened.
     pub(crate) program_path: Option<Vec<u8>>,
     /// Whether no link led to it.
@@ -71,7 +77,7 @@ pub(crate) fn variable<'a>(env: &[&'a CStr], name: &str) -> Option<&'a [u8]> {
     })
 }
 
-impl Surroundings<'_> {
+impl Surroundings {
     /// The path to open for `place`; a relative one starts in the working directory. `None` means that
     /// there is no such place here.
     pub(crate) fn path_to(&self, place: &Place) -> Option<CString> {
@@ -99,8 +105,8 @@ impl Surroundings<'_> {
             Some(Anchored { base, below })
         };
         match variable {
-            Variable::Workdir => at(b"."),
-            Variable::Entrypoint if suffix.is_empty() => at(self.program.to_bytes()),
+            Variable::Workdir => at(self.workdir.as_deref()?),
+            Variable::Entrypoint if suffix.is_empty() => at(self.program.as_deref()?.to_bytes()),
             Variable::Entrypoint => None,
             Variable::EntrypointDir => at(self.program_directory()?),
             named => match self.environment.value(named) {
@@ -112,12 +118,6 @@ impl Surroundings<'_> {
             },
         }
     }
-}
-
-/// Whether the value is that of the environment variable of the same name.
-fn is_in_environment(variable: Variable) -> bool {
-    use Variable::{Entrypoint, EntrypointDir, Workdir};
-    !matches!(variable, Workdir | Entrypoint | EntrypointDir)
 }
 
 /// The relative path `suffix`, perhaps empty, below `base`.
@@ -136,7 +136,7 @@ pub(crate) fn beneath(base: &[u8], below: &[u8]) -> Vec<u8> {
 
 /// The normal path of a value that names a place: absolute, and without `..`. What is left out of it are
 /// empty components and `.`.
-fn normal(value: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn normal(value: &[u8]) -> Option<Vec<u8>> {
     let mut normal = Vec::with_capacity(value.len());
     for component in value.strip_prefix(b"/")?.split(|b| *b == b'/') {
         match component {
@@ -158,10 +158,11 @@ fn normal(value: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn surroundings<'a>(env: &[&'a CStr], program_path: Option<&str>) -> Surroundings<'a> {
+    fn surroundings(env: &[&CStr], program_path: Option<&str>) -> Surroundings {
         Surroundings {
             environment: Environment::of(env),
-            program: c"./run",
+            workdir: Some(b".".to_vec()),
+            program: Some(c"./run".to_owned()),
             program_path: program_path.map(|p| p.as_bytes().to_vec()),
             is_program_direct: true,
         }
@@ -225,6 +226,21 @@ mod tests {
             (anchored.base, &*anchored.below),
             (&b"/h"[..], ".config/git")
         );
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_place() {
+        let unknown = Surroundings::default();
+        for variable in Variable::ALL {
+            let place = format!("${}", variable.name());
+            assert_eq!(path(&unknown, &place), None, "{place}");
+        }
+        let given = Surroundings {
+            workdir: Some(b"/w".to_vec()),
+            ..Surroundings::default()
+        };
+        assert_eq!(path(&given, "$WORKDIR").as_deref(), Some("/w"));
+        assert_eq!(path(&given, "$WORKDIR/x").as_deref(), Some("/w/x"));
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(crate) struct Places<'a> {
     proc: &'a ProcFs,
     plan: &'a LaunchPlan,
     handled: FsRights,
-    surroundings: Surroundings<'a>,
+    surroundings: Surroundings,
     denials: Denials<'a>,
     /// Read when the first place needs it: most containers have none that does.
     volumes: OnceCell<VolumeTable<'a>>,
@@ -81,7 +81,7 @@ impl<'a> Places<'a> {
         proc: &'a ProcFs,
         plan: &'a LaunchPlan,
         handled: FsRights,
-        surroundings: Surroundings<'a>,
+        surroundings: Surroundings,
         denials: Denials<'a>,
     ) -> Self {
         Self {
@@ -320,12 +320,13 @@ impl<'a> Places<'a> {
         let Place::Below(variable, suffix) = place else {
             return Ok(());
         };
+        // The path of the working directory may not be known, and where it is, the same shall happen.
+        if *variable == Variable::Workdir {
+            return Ok(());
+        }
         let Some(anchored) = self.surroundings.anchor(*variable, suffix) else {
             return Ok(());
         };
-        if !anchored.base.starts_with(b"/") {
-            return Ok(());
-        }
         let path = anchored.path().into_bytes();
         if [anchored.base, &path]
             .iter()

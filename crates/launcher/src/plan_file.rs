@@ -4,7 +4,7 @@
 //! - The directory is that of the executable file itself, reached through the same mount. Neither argv
 //!   nor the environment nor a mount on top of the directory can lead elsewhere.
 //! - Below that directory no mount is crossed, and the only link that is followed is
-//!   `profiles/NAME.json -> ../plans/FILE`. It is followed by hand: the kernel's own scoped lookup
+//!   `profiles/NAME.json -> ../plans/FILE`, and none to a plan that is asked for by its digest. It is followed by hand: the kernel's own scoped lookup
 //!   (openat2 with RESOLVE_BENEATH) answers EAGAIN to a `..` while anybody on the node renames or mounts
 //!   something, so another tenant could keep containers from starting.
 
@@ -55,12 +55,23 @@ pub(crate) enum PlanFileError {
     OtherProfile { path: Shown, found: ProfileName },
 }
 
-/// Reads the plan of `profile`.
-pub(crate) fn read(proc: &ProcFs, profile: &ProfileName) -> Result<LaunchPlan, PlanFileError> {
+/// Reads the plan of `profile`: the one that its name leads to, or the one of that `digest`.
+pub(crate) fn read(
+    proc: &ProcFs,
+    profile: &ProfileName,
+    digest: Option<&str>,
+) -> Result<LaunchPlan, PlanFileError> {
     let (dir, dir_path) = own_directory(proc)?;
-    let name = format!("profiles/{profile}.json");
+    let name = match digest {
+        Some(digest) => format!("plans/{digest}.json"),
+        None => format!("profiles/{profile}.json"),
+    };
     let path = Shown::new(&[&dir_path[..], b"/", name.as_bytes()].concat());
-    let file = open_plan(&dir, &name, &path).map_err(|error| match error {
+    let opened = match digest {
+        Some(_) => open_file(&dir, &sys::c_string(name), &path),
+        None => open_link(&dir, &name, &path),
+    };
+    let file = opened.map_err(|error| match error {
         PlanFileError::Open(path, Errno(libc::ENOENT)) => PlanFileError::NoPlan {
             profile: profile.clone(),
             path,
@@ -76,26 +87,33 @@ pub(crate) fn read(proc: &ProcFs, profile: &ProfileName) -> Result<LaunchPlan, P
     Ok(plan)
 }
 
-/// Opens the plan `name` of the directory `dir`; `path` is its full path, for errors.
-fn open_plan(dir: &OwnedFd, name: &str, path: &Shown) -> Result<OwnedFd, PlanFileError> {
-    let inside = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_XDEV | libc::RESOLVE_NO_SYMLINKS;
-    let open = |name: &CStr, flags| {
-        sys::open(At::Dir(dir), name, flags, inside)
-            .map_err(|errno| PlanFileError::Open(path.clone(), errno))
-    };
+/// Opens the plan that the link `name` of the directory `dir` leads to, or the plan `name` itself; `path` is the
+/// full path of `name`, for errors.
+fn open_link(dir: &OwnedFd, name: &str, path: &Shown) -> Result<OwnedFd, PlanFileError> {
     let fail = |errno| PlanFileError::Read(path.clone(), errno);
-    let readable = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let name = sys::c_string(name);
-    let entry = open(&name, libc::O_PATH | libc::O_NOFOLLOW)?;
+    let entry = open(dir, &name, libc::O_PATH | libc::O_NOFOLLOW, path)?;
     let status = sys::status(At::Dir(&entry), c"").map_err(fail)?;
     if status.mode & libc::S_IFMT != libc::S_IFLNK {
-        return open(&name, readable);
+        return open_file(dir, &name, path);
     }
     let target = sys::read_link(At::Dir(&entry), c"").map_err(fail)?;
     match link_target(&target) {
-        Some(plan) => open(&sys::c_string(plan), readable),
+        Some(plan) => open_file(dir, &sys::c_string(plan), path),
         None => Err(PlanFileError::Link(path.clone(), Shown::new(&target))),
     }
+}
+
+/// Opens the plan `name`, which no link leads to.
+fn open_file(dir: &OwnedFd, name: &CStr, path: &Shown) -> Result<OwnedFd, PlanFileError> {
+    let readable = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    open(dir, name, readable, path)
+}
+
+fn open(dir: &OwnedFd, name: &CStr, flags: i32, path: &Shown) -> Result<OwnedFd, PlanFileError> {
+    let inside = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_XDEV | libc::RESOLVE_NO_SYMLINKS;
+    sys::open(At::Dir(dir), name, flags, inside)
+        .map_err(|errno| PlanFileError::Open(path.clone(), errno))
 }
 
 /// The path from the launcher's directory of the plan that a link in `profiles` leads to.

@@ -4,7 +4,7 @@
 //! here, so a directory that anybody else could have written to is refused, as is a record that is not the
 //! one of that container.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -189,12 +189,16 @@ impl Records {
             path: path.to_owned(),
             source,
         };
-        let file = match File::open(path) {
+        if !self.dir.exists() {
+            return Ok(None);
+        }
+        // It holds nothing then that root has not put there.
+        self.check_dir()?;
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             result => result.map_err(io)?,
         };
-        // The directory holds nothing that root has not put there, so no link needs to be feared.
-        self.check_dir()?;
         let mut bytes = Vec::new();
         file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(io)?;
         let damaged = |reason| RecordError::Damaged {

@@ -132,7 +132,7 @@ fn refusal(node: &Node, edit: impl FnOnce(&mut Value)) -> String {
 fn what_cannot_be_confined_is_refused() {
     let node = Node::new();
     type Edit = fn(&mut Value);
-    let cases: [(&str, Edit); 10] = [
+    let cases: [(&str, Edit); 11] = [
         (
             "is wrapped in profile \"strict\", and its annotations say \"default\"",
             |s| {
@@ -141,6 +141,9 @@ fn what_cannot_be_confined_is_refused() {
         ),
         ("profile \"team\" is not allowed", |s| {
             s["annotations"]["nono.sh/profile"] = json!("team")
+        }),
+        ("device at \"/x/../nono/nono\"", |s| {
+            s["linux"]["devices"] = json!([{ "path": "/x/../nono/nono" }])
         }),
         ("its annotation run.oci.handler", |s| {
             s["annotations"]["run.oci.handler"] = json!("wasm")
@@ -164,9 +167,7 @@ fn what_cannot_be_confined_is_refused() {
         ("the command in process.args is missing", |s| {
             s["process"]["args"] = json!([])
         }),
-        ("in two spellings", |s| {
-            s["process"]["ARGS"] = json!(["sh"])
-        }),
+        ("in two spellings", |s| s["process"]["ARGS"] = json!(["sh"])),
     ];
     for (expected, edit) in cases {
         let reason = refusal(&node, edit);

@@ -71,7 +71,17 @@ fn path_is_never_left_with_an_empty_component() {
     let path = |env: &[&str]| plan(&["a"], env, &[]).unwrap().env[1].1.clone();
     assert_eq!(path(&[]), format!("/nono:{USUAL_PATH}"));
     assert_eq!(path(&["PATH="]), "/nono");
-    assert_eq!(path(&["XPATH=/x", "PATH=/a", "PATH=/b"]), "/nono:/a");
+    assert_eq!(path(&["PATH=/a", "PATH=/b", "XPATH=/x"]), "/nono:/b");
+}
+
+#[test]
+fn path_gets_the_launcher_only_once() {
+    let path = |env: &str| plan(&["a"], &[env], &[]).unwrap().env[1].1.clone();
+    for wrapped in ["/nono", "/nono:/bin", "/nono:/bin:/nono"] {
+        assert_eq!(path(&format!("PATH={wrapped}")), wrapped);
+    }
+    assert_eq!(path("PATH=/nono2:/bin"), "/nono:/nono2:/bin");
+    assert_eq!(path("PATH=/bin:/nono"), "/nono:/bin:/nono");
 }
 
 #[test]
@@ -110,6 +120,16 @@ fn reads_the_profile_back_from_wrapped_args() {
         &["nono", "wrap", "--profile", "default", "--", "a"],
         &["/nono/nono", "run", "--profile", "default", "--", "a"],
         &["/nono/nono", "wrap", "--profile", "default", "a", "b"],
+        &[
+            "/nono/nono",
+            "wrap",
+            "--profile",
+            "default",
+            "--var",
+            "HOME=/",
+            "--",
+            "a",
+        ],
     ] {
         assert_eq!(wrapped_profile(&strings(bare)), None, "{bare:?}");
     }

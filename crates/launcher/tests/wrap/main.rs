@@ -20,4 +20,5 @@ mod roots;
 mod seccomp;
 mod secrets;
 mod state;
+mod variables;
 mod volumes;

@@ -1,0 +1,112 @@
+//! What the guard tells the launcher besides the profile, and how to tell a wrap from the command behind it.
+//!
+//! The NRI plugin writes the short form, the guard the one with flags:
+//!
+//! ```text
+//! /nono/nono wrap --profile P -- ORIGINAL...
+//! /nono/nono wrap --profile P --plan SHA256 --var NAME=VALUE... --preserve-fds N -- ORIGINAL...
+//! ```
+
+use kubefence_launch_plan::{LAUNCHER, PlanDigest, ProfileName};
+
+const PLAN: &str = "--plan";
+const VARIABLE: &str = "--var";
+const PRESERVE_FDS: &str = "--preserve-fds";
+
+/// What the guard adds to the launcher's command line. The default adds nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags<'a> {
+    /// The plan that counts, whatever the profile's name leads to by now.
+    pub plan: Option<&'a PlanDigest>,
+    /// The variables of the plan: name (without `$`) and value. With one, the launcher takes none from elsewhere.
+    pub variables: &'a [(String, String)],
+    /// How many descriptors from 3 on the workload keeps.
+    pub preserve_fds: u32,
+}
+
+/// The launcher's part of a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrapping {
+    /// The profile that it names.
+    pub profile: ProfileName,
+    /// How many leading elements it takes, `--` included. At least one follows.
+    pub len: usize,
+}
+
+/// The elements that wrap a command when they stand in front of it, `--` included.
+pub fn wrap_prefix(profile: &ProfileName, flags: &Flags<'_>) -> Vec<String> {
+    let mut args = [LAUNCHER, "wrap", "--profile", profile.as_str()]
+        .map(str::to_owned)
+        .to_vec();
+    let mut add = |option: &str, value: String| args.extend([option.to_owned(), value]);
+    if let Some(plan) = flags.plan {
+        add(PLAN, plan.to_string());
+    }
+    for (name, value) in flags.variables {
+        add(VARIABLE, format!("{name}={value}"));
+    }
+    if flags.preserve_fds > 0 {
+        add(PRESERVE_FDS, flags.preserve_fds.to_string());
+    }
+    args.push("--".to_owned());
+    args
+}
+
+/// The launcher's part of `args`, if they are what the plugin or the guard writes.
+///
+/// That the flags are well-formed does not make them the right ones: whoever wrote the args chose their values.
+pub fn wrapping(args: &[impl AsRef<str>]) -> Option<Wrapping> {
+    let mut args = args.iter().map(AsRef::as_ref).enumerate().peekable();
+    let mut next = || args.next().map(|(_, arg)| arg);
+    if [next()?, next()?, next()?] != [LAUNCHER, "wrap", "--profile"] {
+        return None;
+    }
+    let profile = ProfileName::parse(next()?).ok()?;
+    let mut names: Vec<&str> = Vec::new();
+    // The order is that of `wrap_prefix`: an option may follow those of its own rank only if it can repeat.
+    let mut last_rank = 0;
+    loop {
+        let (at, option) = args.next()?;
+        let rank = match option {
+            "--" => {
+                let len = at + 1;
+                return args.next().map(|_| Wrapping { profile, len });
+            }
+            PLAN => 1,
+            VARIABLE => 2,
+            PRESERVE_FDS => 3,
+            _ => return None,
+        };
+        let (_, value) = args.next()?;
+        let is_well_formed = match rank {
+            1 => PlanDigest::parse(value).is_ok(),
+            2 => is_new_variable(value, &mut names),
+            _ => is_count(value),
+        };
+        let is_in_order = rank > last_rank || (rank == 2 && last_rank == 2);
+        if !is_well_formed || !is_in_order {
+            return None;
+        }
+        last_rank = rank;
+    }
+}
+
+fn is_new_variable<'a>(assignment: &'a str, names: &mut Vec<&'a str>) -> bool {
+    let Some((name, _)) = assignment.split_once('=') else {
+        return false;
+    };
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let is_new = is_name && !names.contains(&name);
+    names.push(name);
+    is_new
+}
+
+/// Whether `value` is written as the guard writes a number: not zero, without zeros in front.
+fn is_count(value: &str) -> bool {
+    value
+        .parse::<u32>()
+        .is_ok_and(|n| n > 0 && n.to_string() == value)
+}
+
+#[cfg(test)]
+mod tests;
