@@ -3,6 +3,7 @@
 use crate::api::{
     CdiDevice, ContainerAdjustment, Hooks, KeyValue, LinuxContainerAdjustment, Mount, PosixRlimit,
 };
+use crate::handler::Requires;
 
 /// What a plugin wants changed in a container that is being created; empty by default.
 ///
@@ -19,6 +20,7 @@ use crate::api::{
 #[must_use]
 pub struct Adjustment {
     message: ContainerAdjustment,
+    dispensable: Requires,
 }
 
 impl Adjustment {
@@ -110,6 +112,18 @@ impl Adjustment {
         self
     }
 
+    /// Lets the runtime drop these parts of the adjustment although the plugin
+    /// [requires](crate::PluginRunner::requires) them: for a container of which something else takes care then.
+    pub fn may_lose(mut self, parts: Requires) -> Self {
+        self.dispensable = parts;
+        self
+    }
+
+    /// What of the plugin's requirements does not hold for this adjustment.
+    pub(crate) fn dispensable(&self) -> Requires {
+        self.dispensable
+    }
+
     /// The adjustment as the message that is sent.
     pub fn message(&self) -> &ContainerAdjustment {
         &self.message
@@ -128,7 +142,10 @@ impl Adjustment {
 
 impl From<ContainerAdjustment> for Adjustment {
     fn from(message: ContainerAdjustment) -> Self {
-        Self { message }
+        Self {
+            message,
+            dispensable: Requires::NONE,
+        }
     }
 }
 

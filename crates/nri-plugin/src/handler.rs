@@ -147,7 +147,7 @@ impl Requires {
     /// Nothing in particular.
     pub const NONE: Self = Self(0);
     /// Adjusted `args` must take effect. On a runtime that would drop them silently, CreateContainer is
-    /// answered with an error whenever the adjustment has any.
+    /// answered with an error whenever the adjustment has any, unless it [may lose](Adjustment::may_lose) them.
     pub const ARGS: Self = Self(1);
     /// Adjusted seccomp filters must take effect, in the same way.
     pub const SECCOMP: Self = Self(2);
@@ -155,6 +155,11 @@ impl Requires {
     /// Whether all of `other` is required.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// What is left of it without `other`.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 

@@ -176,6 +176,9 @@ async fn required_args_refuse_on_runtimes_that_drop_them() {
         assert_eq!(untouched.unwrap().adjust, None);
         let env = setup.session.create_container(&setup.pod, &env).await;
         assert_eq!(env.unwrap().adjust.unwrap().env[0].key, "K");
+        let spare = setup.container("spare");
+        let spare = setup.session.create_container(&setup.pod, &spare).await;
+        assert_eq!(spare.unwrap().adjust.unwrap().args[0], "/wrap");
     }
     let setup = Setup::new(NriVersion::V0_10, Requires::ARGS).await;
     setup.assert_usable().await;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use kubefence_injection::LauncherDir;
+use kubefence_node_files::records;
 use kubefence_profile::{CatalogError, ProfileName, SeccompProfile};
 use serde::Deserialize;
 
@@ -38,6 +39,10 @@ pub struct Config {
     pub socket_path: Option<PathBuf>,
     /// Directory for one metadata file per sandboxed container.
     pub state_dir: PathBuf,
+    /// Those of the handlers whose OCI runtime is the guard.
+    pub guarded_classes: BTreeSet<String>,
+    /// Where the guard keeps its records.
+    pub guard_state_dir: PathBuf,
 }
 
 /// Which program stands at `nono_bin_path`.
@@ -101,6 +106,8 @@ struct RawConfig {
     launcher: LauncherKind,
     socket_path: String,
     state_dir: String,
+    guarded_classes: Vec<String>,
+    guard_state_dir: String,
 }
 
 impl Default for RawConfig {
@@ -115,6 +122,8 @@ impl Default for RawConfig {
             launcher: LauncherKind::default(),
             socket_path: String::new(),
             state_dir: "/var/run/nono-nri".to_owned(),
+            guarded_classes: Vec::new(),
+            guard_state_dir: records::DEFAULT_DIR.to_owned(),
         }
     }
 }
@@ -142,6 +151,12 @@ impl Config {
         handlers.join(", ")
     }
 
+    /// The handlers without the guard, for people.
+    pub fn unguarded_handlers(&self) -> String {
+        let handlers = self.runtime_classes.difference(&self.guarded_classes);
+        handlers.map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     /// Reads configuration text; `path` is for messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let raw: RawConfig = toml::from_str(text).map_err(|error| ConfigError::Syntax {
@@ -165,7 +180,7 @@ impl RawConfig {
             "" => Ok(None),
             value => absolute(key, value).map(Some),
         };
-        check_handlers(path, &self.runtime_classes)?;
+        self.check_handlers(path)?;
         self.check_launcher(path)?;
         let default_profile = ProfileName::parse(&self.default_profile)
             .map_err(|e| bad("default_profile", &self.default_profile, e.to_string()))?;
@@ -181,6 +196,8 @@ impl RawConfig {
             profile_dir: unless_empty("profile_dir", &self.profile_dir)?,
             socket_path: unless_empty("socket_path", &self.socket_path)?,
             state_dir: absolute("state_dir", &self.state_dir)?,
+            guard_state_dir: absolute("guard_state_dir", &self.guard_state_dir)?,
+            guarded_classes: self.guarded_classes.into_iter().collect(),
             allowed_profiles: AllowedProfiles::parse(path, self.allowed_profiles)?,
             runtime_classes: self.runtime_classes.into_iter().collect(),
             default_profile,
@@ -190,6 +207,30 @@ impl RawConfig {
         };
         allowed::check(path, &config)?;
         Ok(config)
+    }
+
+    fn check_handlers(&self, path: &Path) -> Result<(), ConfigError> {
+        const KEY: &str = "runtime_classes";
+        let handlers = &self.runtime_classes;
+        let bad = |key: &str, value: String, allowed: &str| {
+            Err(bad_value(path, key, value, allowed.to_owned()))
+        };
+        if handlers.is_empty() {
+            let allowed = "must name at least one runtime handler, such as [\"nono-runc\"]";
+            return bad(KEY, "[]".to_owned(), allowed);
+        }
+        if let Some(empty) = handlers.iter().find(|handler| handler.trim().is_empty()) {
+            let allowed = "is no handler name; the runtime's default handler cannot be sandboxed";
+            return bad(KEY, format!("{empty:?}"), allowed);
+        }
+        let mut guarded = self.guarded_classes.iter();
+        match guarded.find(|handler| !handlers.contains(handler)) {
+            None => Ok(()),
+            Some(unknown) => {
+                let allowed = format!("must be one of {KEY} ({})", handlers.join(", "));
+                bad("guarded_classes", format!("{unknown:?}"), &allowed)
+            }
+        }
     }
 
     fn launcher_dir(&self, path: &Path) -> Result<LauncherDir, ConfigError> {
@@ -221,26 +262,6 @@ impl RawConfig {
                 ))
             }
         }
-    }
-}
-
-fn check_handlers(path: &Path, handlers: &[String]) -> Result<(), ConfigError> {
-    const KEY: &str = "runtime_classes";
-    if handlers.is_empty() {
-        let allowed = "must name at least one runtime handler, such as [\"nono-runc\"]";
-        return Err(bad_value(path, KEY, "[]".to_owned(), allowed.to_owned()));
-    }
-    match handlers.iter().find(|handler| handler.trim().is_empty()) {
-        Some(empty) => {
-            let allowed = "is no handler name; the runtime's default handler cannot be sandboxed";
-            Err(bad_value(
-                path,
-                KEY,
-                format!("{empty:?}"),
-                allowed.to_owned(),
-            ))
-        }
-        None => Ok(()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The NRI events of one container, in the order in which the runtime sends them: create, validate,
 //! post-create, start, stop, remove; and the state of the world after each (re)connection.
 
+mod guarded;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,14 +10,18 @@ use anyhow::Context as _;
 use kubefence_injection::{Container as View, Injection, LauncherDir, verify, wrapped_profile};
 use kubefence_profile::ProfileName;
 use nri_plugin::api::{
-    Container, ContainerState, ContainerUpdate, Event, Mount, PodSandbox,
+    Container, ContainerAdjustment, ContainerState, ContainerUpdate, Event, Mount, PodSandbox,
     ValidateContainerAdjustmentRequest,
 };
-use nri_plugin::{Adjustment, CallContext, EventSet, Handler, HandlerError, RuntimeInfo, Verdict};
+use nri_plugin::{
+    Adjustment, CallContext, EventSet, Handler, HandlerError, Requires, RuntimeInfo, Verdict,
+};
 use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::decision::{Request, Sandbox, decide, profile_choice};
+use crate::foreign::{check_adjustment, check_container};
+use crate::guard::Guard;
 use crate::readiness::Readiness;
 use crate::recorder::Recorder;
 use crate::report::Subject;
@@ -26,6 +32,7 @@ use crate::view;
 #[derive(Debug)]
 pub struct Sandboxer {
     config: Config,
+    guard: Guard,
     readiness: Arc<Readiness>,
     recorder: Recorder,
 }
@@ -34,6 +41,7 @@ impl Sandboxer {
     /// A handler for `config` on a node of which `readiness` tells.
     pub fn new(config: Config, readiness: Arc<Readiness>, recorder: Recorder) -> Self {
         Self {
+            guard: Guard::of(&config),
             config,
             readiness,
             recorder,
@@ -73,6 +81,7 @@ impl Sandboxer {
     }
 
     fn adjust(&self, subject: &Subject<'_>, sandbox: &Sandbox) -> anyhow::Result<Adjustment> {
+        check_container(subject.container)?;
         let mounts = view::mounts(&subject.container.mounts);
         let view = View {
             args: &subject.container.args,
@@ -89,15 +98,37 @@ impl Sandboxer {
             r#type: injection.mount.kind.to_owned(),
             options: injection.mount.options,
         };
-        let adjustment = Adjustment::new().args(injection.args).mount(mount);
+        let mut adjustment = Adjustment::new().args(injection.args).mount(mount);
+        if self.has_guard(subject) {
+            // A runtime that drops them leaves a half-wrapped container, which the guard completes.
+            adjustment = adjustment.may_lose(Requires::ARGS);
+        }
         Ok(injection
             .env
             .into_iter()
             .fold(adjustment, |a, (key, value)| a.env(key, value)))
     }
 
+    /// Checks a container as it will be once the runtime has applied what all plugins asked for.
+    fn check_adjusted(
+        &self,
+        container: &Container,
+        adjust: &ContainerAdjustment,
+        profile: &ProfileName,
+    ) -> anyhow::Result<()> {
+        check_container(container)?;
+        check_adjustment(adjust)?;
+        let view = View {
+            args: view::adjusted_args(&container.args, adjust),
+            env: &[],
+            mounts: &view::adjusted_mounts(&container.mounts, adjust),
+        };
+        Ok(verify(view, profile, self.dir())?)
+    }
+
     /// Checks a container as the runtime is about to start it, or has.
     fn check_created(&self, container: &Container, profile: &ProfileName) -> anyhow::Result<()> {
+        check_container(container)?;
         let mounts = view::mounts(&container.mounts);
         let view = View {
             args: &container.args,
@@ -115,7 +146,12 @@ impl Sandboxer {
             return;
         };
         if let Err(error) = self.check_created(subject.container, &sandbox.profile) {
-            subject.created_bare(&error);
+            // The guard wraps it, or refuses it, when its process is made.
+            if self.has_guard(subject) {
+                subject.left_to_the_guard(&error);
+            } else {
+                subject.created_bare(&error);
+            }
             return;
         }
         let plan = sandbox.plan.as_ref().map(ToString::to_string);
@@ -126,12 +162,33 @@ impl Sandboxer {
 
     /// The runtime is about to start a container: the last chance to stop a bare one.
     fn starting(&self, subject: &Subject<'_>) -> Result<(), HandlerError> {
-        match self.decide(subject)? {
-            None => Ok(()),
-            Some(sandbox) => self
-                .check_created(subject.container, &sandbox.profile)
-                .map_err(|error| subject.created_bare(&error)),
+        let Some(sandbox) = self.decide(subject)? else {
+            return Ok(());
+        };
+        let Err(bare) = self.check_created(subject.container, &sandbox.profile) else {
+            return Ok(());
+        };
+        if !self.has_guard(subject) {
+            return Err(subject.created_bare(&bare));
         }
+        self.starting_guarded(subject, &sandbox.profile)
+            .map_err(|error| subject.created_bare(&error.context(format!("{bare:#}"))))
+    }
+
+    /// The runtime drops the args of all adjustments.
+    fn too_old(&self, runtime: &RuntimeInfo) {
+        let handlers = self.config.unguarded_handlers();
+        if handlers.is_empty() {
+            let reason = "this runtime drops changes of args: the guard wraps all containers";
+            warn!(%runtime, reason, "runtime too old");
+            return;
+        }
+        error!(
+            %runtime, handlers,
+            reason = "this runtime drops changes of args: containers of these handlers are refused; upgrade to \
+                      containerd 2.2 or CRI-O 1.34, or give the handlers the guard (guarded_classes)",
+            "runtime too old"
+        );
     }
 
     fn removed(&self, subject: &Subject<'_>) {
@@ -151,10 +208,9 @@ impl Sandboxer {
         let wanted = &subject.choice.as_ref()?.profile;
         match self.check_created(container, profile.as_ref().unwrap_or(wanted)) {
             Ok(()) => Some((key(subject), metadata(subject, &profile?, None))),
-            Err(error) => {
-                if container.state() != ContainerState::Stopped {
-                    subject.found_bare(&error);
-                }
+            Err(bare) if self.has_guard(subject) => self.adopt_guarded(subject, &bare),
+            Err(bare) => {
+                found_bare(subject, &bare);
                 None
             }
         }
@@ -229,15 +285,12 @@ impl Handler for Sandboxer {
             return Ok(Verdict::Accept);
         };
         let adjust = request.adjust.clone().unwrap_or_default();
-        let view = View {
-            args: view::adjusted_args(&container.args, &adjust),
-            env: &[],
-            mounts: &view::adjusted_mounts(&container.mounts, &adjust),
-        };
-        Ok(match verify(view, &sandbox.profile, self.dir()) {
-            Ok(()) => Verdict::Accept,
-            Err(error) => Verdict::Reject(subject.refused(&error.into()).to_string()),
-        })
+        Ok(
+            match self.check_adjusted(container, &adjust, &sandbox.profile) {
+                Ok(()) => Verdict::Accept,
+                Err(error) => Verdict::Reject(subject.refused(&error).to_string()),
+            },
+        )
     }
 
     fn stop_container(
@@ -280,17 +333,19 @@ impl Handler for Sandboxer {
     fn connected(&self, runtime: &RuntimeInfo) {
         info!(runtime = %runtime, "registered");
         if !runtime.adjusts_args() {
-            error!(
-                runtime = %runtime,
-                handlers = self.config.handlers(),
-                reason = "this runtime drops changes of args: containers of these handlers are refused; upgrade to containerd 2.2 or CRI-O 1.34",
-                "runtime too old"
-            );
+            self.too_old(runtime);
         }
     }
 
     fn disconnected(&self, reason: &str) {
         warn!(reason, "disconnected from the runtime; reconnecting");
+    }
+}
+
+/// Says so of a container that runs bare. One that has ended needs no operator.
+fn found_bare(subject: &Subject<'_>, error: &anyhow::Error) {
+    if subject.container.state() != ContainerState::Stopped {
+        subject.found_bare(error);
     }
 }
 

@@ -5,7 +5,8 @@
 //! handler and annotations, crate `kubefence-injection` plans the edits, and the runtime applies
 //! them. The same decision is taken again when the runtime validates, has created, and is about to
 //! start the container; what the runtime then reports must match it, or the container is refused.
-//! So nothing needs to be remembered between events.
+//! So nothing needs to be remembered between events. Where the guard comes after the plugin, its record of a container
+//! stands in for a wrapped spec.
 //!
 //! Not here: the wire protocol (`nri-plugin`), the wrap contract (`kubefence-injection`), profiles
 //! (`kubefence-profile`), enforcement (the launcher).
@@ -18,10 +19,11 @@ pub mod counters;
 pub mod custom_profiles;
 pub mod decision;
 pub mod findings;
+mod foreign;
+mod guard;
 pub mod handler;
 pub mod kernel;
 pub mod logging;
-pub mod plans;
 pub mod profile_dir;
 pub mod profile_set;
 pub mod readiness;

@@ -3,19 +3,19 @@
 //! While it cannot, the plugin stays registered and refuses the containers of its handlers: a
 //! plugin that is absent would let the runtime start them bare.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use kubefence_profile::{Abi, Catalog, Provenance};
+use kubefence_node_files::plans;
+use kubefence_profile::{Abi, Catalog, ProfileName, Provenance};
 
 use crate::config::{Config, LauncherKind};
 use crate::decision::{Offer, Profiles};
 use crate::findings::Reported;
-use crate::plans;
 use crate::profile_set::{ProfileSet, compile_options};
 
 /// Longest wait for what somebody else does. Reading profiles and publishing plans takes milliseconds; a disk that
@@ -44,8 +44,17 @@ struct State {
     wanted: Arc<ProfileSet>,
     /// Whether the operator's profiles are in it.
     custom: Custom,
-    /// What was published last, and what containers are given of it.
-    published: Option<(Arc<ProfileSet>, Profiles)>,
+    /// What was published last.
+    published: Option<Published>,
+}
+
+#[derive(Debug)]
+struct Published {
+    set: Arc<ProfileSet>,
+    /// What containers are given of it.
+    profiles: Profiles,
+    /// Whether all of it is still there, as far as is known.
+    is_intact: bool,
 }
 
 /// What is known of the operator's profiles.
@@ -84,7 +93,7 @@ impl Readiness {
     /// The profiles that containers can be given, once everything is in place; otherwise why not.
     ///
     /// What was missing is looked for again at every call, so a node becomes ready without a
-    /// restart; what was found is not checked again.
+    /// restart. What was found is only checked again by [`Self::recheck`], because no container waits for a disk.
     pub fn profiles(&self) -> anyhow::Result<Profiles> {
         let start = Instant::now();
         if let Some(profiles) = self.published() {
@@ -101,6 +110,12 @@ impl Readiness {
     /// Whether there are profiles that containers can be given.
     pub fn is_ready(&self) -> bool {
         self.published().is_some()
+    }
+
+    /// Whether there are, and nothing of them was found damaged.
+    pub fn is_intact(&self) -> bool {
+        let state = self.state();
+        state.published.as_ref().is_some_and(|p| p.is_intact)
     }
 
     /// Makes `profiles` those that are to be published, and what is not among them be taken away.
@@ -135,21 +150,52 @@ impl Readiness {
             let state = self.state();
             let published = state.published.as_ref();
             published
-                .filter(|(set, _)| Arc::ptr_eq(set, &state.wanted))
-                .cloned()
+                .filter(|p| p.is_intact && Arc::ptr_eq(&p.set, &state.wanted))
+                .map(|p| p.profiles.clone())
         };
         match current {
-            Some((_, profiles)) => Ok(profiles),
+            Some(profiles) => Ok(profiles),
             None => self.publish_wanted(&mut reported),
         }
     }
 
+    /// Looks whether what was published is still there; returns what was found damaged since the last look.
+    /// Containers that need it are refused from now on, until it has been published again.
+    pub fn recheck(&self) -> Vec<String> {
+        // Nobody may publish meanwhile.
+        let _publisher = self
+            .publisher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(profiles) = self.published() else {
+            return Vec::new();
+        };
+        let dir = self.config.launcher_dir.to_path();
+        if let Err(error) = check_node((self.abi)(), &dir) {
+            self.state().published = None;
+            return vec![format!("{error:#}")];
+        }
+        let Profiles::Known(mut offers) = profiles else {
+            return Vec::new();
+        };
+        let damaged = damaged(&offers, &dir);
+        for (name, reason) in &damaged {
+            if let Some(offer) = Arc::make_mut(&mut offers).get_mut(name) {
+                offer.plan = Err(reason.clone());
+            }
+        }
+        if !damaged.is_empty()
+            && let Some(published) = &mut self.state().published
+        {
+            published.profiles = Profiles::Known(offers);
+            published.is_intact = false;
+        }
+        damaged.into_values().collect()
+    }
+
     fn published(&self) -> Option<Profiles> {
         let state = self.state();
-        state
-            .published
-            .as_ref()
-            .map(|(_, profiles)| profiles.clone())
+        state.published.as_ref().map(|p| p.profiles.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -196,7 +242,11 @@ impl Readiness {
             }
             LauncherKind::Upstream => Profiles::LauncherDecides,
         };
-        self.state().published = Some((wanted, profiles.clone()));
+        self.state().published = Some(Published {
+            set: wanted,
+            profiles: profiles.clone(),
+            is_intact: true,
+        });
         Ok(profiles)
     }
 
@@ -233,6 +283,18 @@ impl Readiness {
         });
         Ok(Profiles::Known(Arc::new(offers.collect())))
     }
+}
+
+/// The profiles whose plans in `dir` launchers would not take, and why. A plan that is whole but another one is
+/// no damage: a newer one may be there that is not published completely yet.
+fn damaged(offers: &BTreeMap<ProfileName, Offer>, dir: &Path) -> BTreeMap<ProfileName, String> {
+    let published = offers.iter().filter(|(_, offer)| offer.plan.is_ok());
+    let broken = published.filter_map(|(name, _)| {
+        let error = anyhow::Error::new(plans::lookup(dir, name).err()?);
+        let reason = format!("the published plan of profile \"{name}\" is damaged: {error:#}");
+        Some((name.clone(), reason))
+    });
+    broken.collect()
 }
 
 /// Checks the kernel, and the launcher in `dir`.

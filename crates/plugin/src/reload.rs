@@ -1,9 +1,12 @@
-//! Following the directory of profiles, on a thread of its own.
+//! Keeping what is published up to date, on a thread of its own: following the directory of profiles, and
+//! looking whether launcher and plans are still there.
 //!
-//! It is looked at every two seconds: that costs one `stat` a file, works on every file system, and misses no
-//! update of a mounted ConfigMap, which replaces links and not files.
+//! Both are looked at every two seconds: that costs one `stat` a profile, works on every file system, and misses no
+//! update of a mounted ConfigMap, which replaces links and not files. Plans are read whole: most damage shows nowhere
+//! else. A container that is created before that is noticed does not run: its launcher is not there, or finds the plan
+//! cut short.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +22,11 @@ use crate::run::not_ready;
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Keeps the profiles of a node those of a directory.
+/// Keeps what a node has published up to date.
 #[derive(Debug)]
 pub struct Reloader {
-    dir: PathBuf,
+    /// The directory of the operator's profiles, if there is one.
+    dir: Option<PathBuf>,
     readiness: Arc<Readiness>,
     counters: Arc<Counters>,
     profiles: CustomProfiles,
@@ -47,7 +51,7 @@ struct Counts {
 impl Reloader {
     /// Nothing is read yet. `built_in` are the profiles that come with kubefence.
     pub fn new(
-        dir: PathBuf,
+        dir: Option<PathBuf>,
         built_in: Catalog,
         readiness: Arc<Readiness>,
         counters: Arc<Counters>,
@@ -65,34 +69,44 @@ impl Reloader {
         }
     }
 
-    /// Follows the directory for ever.
+    /// Goes on for ever.
     pub fn run(mut self) {
         loop {
-            self.look();
+            if let Some(dir) = self.dir.clone() {
+                self.look(&dir);
+            }
+            self.recheck();
             self.publish();
             std::thread::sleep(INTERVAL);
         }
     }
 
     /// Reads the directory if it changed.
-    fn look(&mut self) {
-        match profile_dir::list(&self.dir) {
+    fn look(&mut self, dir: &Path) {
+        match profile_dir::list(dir) {
             Ok(listing) => {
                 self.unreadable = None;
                 if self.seen.as_ref() != Some(&listing) {
-                    self.read(listing);
+                    self.read(dir, listing);
                 }
             }
             Err(error) => {
                 self.readiness.without_custom();
-                self.directory_failed(error.to_string());
+                self.directory_failed(dir, error.to_string());
             }
         }
     }
 
+    /// What is gone or damaged is put right by the attempt to publish that follows, if it can be.
+    fn recheck(&self) {
+        for reason in self.readiness.recheck() {
+            warn!(reason, "published files damaged; put right if possible");
+        }
+    }
+
     /// What changes while it is read is read again at the next look: it has another listing then.
-    fn read(&mut self, listing: Listing) {
-        let files = profile_dir::read(&self.dir, &listing);
+    fn read(&mut self, dir: &Path, listing: Listing) {
+        let files = profile_dir::read(dir, &listing);
         let Update {
             profiles,
             custom,
@@ -107,7 +121,7 @@ impl Reloader {
 
     fn publish(&mut self) {
         // Without a list of the operator's profiles, the built-in ones are published all the same.
-        if self.waiting.is_none() && self.readiness.is_ready() {
+        if self.waiting.is_none() && self.readiness.is_intact() {
             return;
         }
         let error = match self.readiness.publish() {
@@ -130,10 +144,10 @@ impl Reloader {
     }
 
     fn published(&mut self) {
-        let Some(Counts { custom, broken }) = self.waiting.take() else {
+        let (Some(Counts { custom, broken }), Some(dir)) = (self.waiting.take(), &self.dir) else {
             return;
         };
-        let dir = self.dir.display();
+        let dir = dir.display();
         if self.reloads {
             info!(%dir, custom, broken, "profiles reloaded");
         } else {
@@ -142,11 +156,11 @@ impl Reloader {
         self.reloads = true;
     }
 
-    fn directory_failed(&mut self, reason: String) {
+    fn directory_failed(&mut self, dir: &Path, reason: String) {
         if self.unreadable.as_ref() == Some(&reason) {
             return;
         }
-        let (dir, failures) = (self.dir.display(), self.counters.profile_failed());
+        let (dir, failures) = (dir.display(), self.counters.profile_failed());
         error!(
             %dir, reason, kept = self.seen.is_some(), failures,
             "profile directory cannot be read; it is looked for again"

@@ -68,6 +68,29 @@ impl Subject<'_> {
         self.message(&reason)
     }
 
+    /// The runtime has created it without its sandbox, but the guard comes later.
+    pub(crate) fn left_to_the_guard(&self, error: &anyhow::Error) {
+        let reason = format!("{error:#}");
+        say!(
+            info,
+            self,
+            "left to the guard",
+            decision = "guard",
+            reason = reason
+        );
+    }
+
+    /// The runtime's spec is bare, and the guard has wrapped it.
+    pub(crate) fn guarded(&self, plan: Option<&str>) {
+        say!(
+            info,
+            self,
+            "sandboxed by the guard",
+            decision = "guard",
+            plan = plan
+        );
+    }
+
     /// It was there before this plugin, and is not wrapped as it would be now.
     pub(crate) fn found_bare(&self, error: &anyhow::Error) {
         let reason =

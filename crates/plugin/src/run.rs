@@ -82,22 +82,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// Makes the node ready meanwhile: a disk that is stuck must not keep the plugin from registering, because
 /// without it containers start bare, and with it they are refused.
 fn prepare(config: &Config, catalog: Catalog, readiness: &Arc<Readiness>) -> anyhow::Result<()> {
+    let counters = Arc::new(Counters::default());
     let readiness = Arc::clone(readiness);
-    let work: Box<dyn FnOnce() + Send> = match config.profile_dir.clone() {
-        Some(dir) => {
-            let counters = Arc::new(Counters::default());
-            let reloader = Reloader::new(dir, catalog, readiness, counters);
-            Box::new(move || reloader.run())
-        }
-        None => Box::new(move || {
-            if let Err(reason) = readiness.profiles() {
-                not_ready(&reason);
-            }
-        }),
-    };
+    let reloader = Reloader::new(config.profile_dir.clone(), catalog, readiness, counters);
     std::thread::Builder::new()
         .name("profiles".to_owned())
-        .spawn(work)
+        .spawn(move || reloader.run())
         .context("cannot start the thread that publishes plans")?;
     Ok(())
 }

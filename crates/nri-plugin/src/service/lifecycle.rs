@@ -62,7 +62,8 @@ impl PluginService {
         });
         let adjustment = adjustment.await?;
         let runtime = self.registration.runtime();
-        check_capabilities(self.plugin.requires, &runtime, adjustment.message())?;
+        let requires = self.plugin.requires.without(adjustment.dispensable());
+        check_capabilities(requires, &runtime, adjustment.message())?;
         let response = CreateContainerResponse {
             adjust: (!adjustment.is_empty()).then(|| Adjustment::into_message(adjustment)),
             ..CreateContainerResponse::default()
@@ -211,6 +212,9 @@ mod tests {
         assert!(check_capabilities(Requires::ARGS, &old, &env).is_ok());
         assert!(check_capabilities(Requires::ARGS, &old, &seccomp).is_ok());
         assert!(check_capabilities(Requires::NONE, &old, &args).is_ok());
+        let both = Requires::ARGS | Requires::SECCOMP;
+        assert!(check_capabilities(both.without(Requires::ARGS), &old, &args).is_ok());
+        assert!(check_capabilities(both.without(Requires::ARGS), &old, &seccomp).is_err());
         assert!(check_capabilities(Requires::ARGS | Requires::SECCOMP, &new, &args).is_ok());
     }
 }

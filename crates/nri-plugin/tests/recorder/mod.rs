@@ -157,7 +157,11 @@ impl Handler for Recorder {
             }
         }
         let args = std::iter::once("/wrap".to_owned()).chain(container.args.iter().cloned());
-        Ok(Adjustment::new().args(args))
+        let dispensable = match container.name.as_str() {
+            "spare" => Requires::ARGS,
+            _ => Requires::NONE,
+        };
+        Ok(Adjustment::new().args(args).may_lose(dispensable))
     }
 
     fn validate_container_adjustment(

@@ -19,6 +19,8 @@ fn an_empty_file_gives_the_documented_defaults() {
     assert_eq!(config.allowed_profiles, AllowedProfiles::default());
     assert_eq!(config.seccomp_profile, None);
     assert_eq!(config.state_dir, Path::new("/var/run/nono-nri"));
+    assert_eq!(config.guarded_classes, BTreeSet::new());
+    assert_eq!(config.guard_state_dir, Path::new("/run/kubefence/guard"));
 }
 
 #[test]
@@ -69,6 +71,14 @@ fn every_error_names_key_value_and_what_is_allowed() {
             &["socket_path = \"nri.sock\"", "absolute path"],
         ),
         ("state_dir = \"\"", &["state_dir = \"\"", "absolute path"]),
+        (
+            "guard_state_dir = \"guard\"",
+            &["guard_state_dir = \"guard\"", "absolute path"],
+        ),
+        (
+            "runtime_classes = [\"a\", \"b\"]\nguarded_classes = [\"b\", \"c\"]",
+            &["guarded_classes = \"c\"", "one of runtime_classes (a, b)"],
+        ),
         (
             "profile_dir = \"profiles\"",
             &["profile_dir = \"profiles\"", "absolute path"],

@@ -4,53 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use nri_plugin::NriVersion;
-use nri_plugin::api::{
-    Container, ContainerAdjustment, Event, PodSandbox, ValidateContainerAdjustmentRequest,
-};
-use test_support::{ContainerBuilder, FakeError, PodBuilder, Session};
+use nri_plugin::api::{ContainerAdjustment, Event};
+use test_support::{ContainerBuilder, FakeError, PodBuilder};
 
-use crate::harness::{Node, applied, container, eventually, mount, pod};
-
-async fn adjusted(
-    session: &Session,
-    pod: &PodSandbox,
-    container: &Container,
-) -> ContainerAdjustment {
-    session
-        .create_container(pod, container)
-        .await
-        .unwrap()
-        .adjust
-        .unwrap()
-}
-
-/// The message with which creation is refused.
-async fn refusal(session: &Session, pod: &PodSandbox, container: &Container) -> String {
-    match session.create_container(pod, container).await {
-        Err(FakeError::Rpc { message, .. }) => message,
-        other => panic!("not refused: {other:?}"),
-    }
-}
-
-async fn verdict(
-    session: &Session,
-    pod: &PodSandbox,
-    container: &Container,
-    adjust: ContainerAdjustment,
-) -> Result<(), String> {
-    let request = ValidateContainerAdjustmentRequest {
-        pod: Some(pod.clone()),
-        container: Some(container.clone()),
-        adjust: Some(adjust),
-        ..Default::default()
-    };
-    let response = session.validate(&request).await.unwrap();
-    if response.reject {
-        Err(response.reason)
-    } else {
-        Ok(())
-    }
-}
+use crate::harness::{Node, adjusted, applied, container, eventually, pod, refusal, verdict};
 
 #[tokio::test]
 async fn the_adjustment_is_the_documented_one() {
@@ -251,42 +208,6 @@ async fn a_container_can_have_a_profile_of_its_own() {
         !node.path("opt/plans").exists(),
         "upstream nono has no use for plans"
     );
-}
-
-#[tokio::test]
-async fn what_another_plugin_changed_is_rejected() {
-    let node = Node::new(NriVersion::V0_12).await;
-    let (_plugin, session) = node.connect().await;
-    let pod = pod();
-    let bare = container(&pod);
-    let ours = adjusted(&session, &pod, &bare).await;
-    type Tampering = fn(&mut ContainerAdjustment);
-    let tamperings: [(&str, Tampering); 8] = [
-        ("does not begin with", |a| a.args = vec!["myapp".to_owned()]),
-        ("does not begin with", |a| a.args.clear()),
-        ("mounted from \"/evil\"", |a| a.mounts.push(mount("/nono"))),
-        ("covers /nono", |a| a.mounts.push(mount("/nono/nono"))),
-        ("nothing is mounted at /nono", |a| {
-            a.mounts.push(mount("-/nono"))
-        }),
-        ("mounted as bind (bind,rprivate,nosuid,nodev)", |a| {
-            a.mounts[0].options.retain(|o| o != "ro")
-        }),
-        ("mounted as bind (bind,ro,rprivate,nosuid,nodev,rw)", |a| {
-            a.mounts[0].options.push("rw".to_owned())
-        }),
-        ("does not begin with", |a| a.args.insert(0, String::new())),
-    ];
-    for (reason, tamper) in tamperings {
-        let mut adjust = ours.clone();
-        tamper(&mut adjust);
-        let rejected = verdict(&session, &pod, &bare, adjust).await.unwrap_err();
-        assert!(
-            rejected.contains(reason) && rejected.contains("prod/web"),
-            "{rejected:?} lacks {reason:?}"
-        );
-    }
-    verdict(&session, &pod, &bare, ours).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nri_plugin::NriVersion;
-use nri_plugin::api::{Container, ContainerAdjustment, Mount, PodSandbox};
+use nri_plugin::api::{
+    Container, ContainerAdjustment, Mount, PodSandbox, ValidateContainerAdjustmentRequest,
+};
 use serde_json::Value;
-use test_support::{ContainerBuilder, FakeRuntime, PodBuilder, Session};
+use test_support::{ContainerBuilder, FakeError, FakeRuntime, PodBuilder, Session};
 
 /// Everything a plugin needs.
 pub(crate) struct Node {
@@ -50,8 +52,13 @@ impl Node {
     }
 
     pub(crate) fn start_with(&self, extra: &str) -> Plugin {
+        self.start_by(plugin_command(), extra)
+    }
+
+    /// Starts the plugin by `command`, which takes its arguments.
+    pub(crate) fn start_by(&self, mut command: Command, extra: &str) -> Plugin {
         let config = self.config(extra);
-        let mut child = plugin_command()
+        let mut child = command
             .arg("--config")
             .arg(config)
             .stderr(Stdio::piped())
@@ -77,7 +84,7 @@ impl Node {
             "nono_bin_path = \"{0}/opt/nono\"\nsocket_path = \"{0}/nri.sock\"\n",
             self.dir.path().display()
         );
-        if !extra.contains("state_dir") {
+        if !extra.lines().any(|line| line.starts_with("state_dir")) {
             config += &format!("state_dir = \"{}/state\"\n", self.dir.path().display());
         }
         let file = self.path("config.toml");
@@ -187,6 +194,49 @@ pub(crate) fn container(pod: &PodSandbox) -> Container {
         .args(["myapp", "--flag"])
         .env("PATH", "/usr/bin")
         .build()
+}
+
+/// What the plugin changes in a container.
+pub(crate) async fn adjusted(
+    session: &Session,
+    pod: &PodSandbox,
+    container: &Container,
+) -> ContainerAdjustment {
+    session
+        .create_container(pod, container)
+        .await
+        .unwrap()
+        .adjust
+        .unwrap()
+}
+
+/// The message with which creation is refused.
+pub(crate) async fn refusal(session: &Session, pod: &PodSandbox, container: &Container) -> String {
+    match session.create_container(pod, container).await {
+        Err(FakeError::Rpc { message, .. }) => message,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// What the plugin says of a container as all plugins together adjusted it.
+pub(crate) async fn verdict(
+    session: &Session,
+    pod: &PodSandbox,
+    container: &Container,
+    adjust: ContainerAdjustment,
+) -> Result<(), String> {
+    let request = ValidateContainerAdjustmentRequest {
+        pod: Some(pod.clone()),
+        container: Some(container.clone()),
+        adjust: Some(adjust),
+        ..Default::default()
+    };
+    let response = session.validate(&request).await.unwrap();
+    if response.reject {
+        Err(response.reason)
+    } else {
+        Ok(())
+    }
 }
 
 /// The container as the runtime's spec shows it once `adjust` is applied.
