@@ -17,10 +17,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         "kubefence-profile",
         &["kubefence-launch-plan", "kubefence-seccomp"],
     ),
-    (
-        "kubefence-injection",
-        &["kubefence-profile", "kubefence-launch-plan"],
-    ),
+    ("kubefence-injection", &["kubefence-launch-plan"]),
     ("kubefence-launcher", &["kubefence-launch-plan"]),
     ("kubefence-node-files", &["kubefence-launch-plan"]),
     (
