@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::annotations::{is_sandbox, profile};
 use crate::config::Config;
-use crate::confinement::confinement;
+use crate::confinement::published;
 use crate::files;
 use crate::spec::{Process, Spec};
 use crate::variables::variables;
@@ -80,7 +80,13 @@ pub(crate) fn adopt(config: &Config, root: &Path, id: &str) -> anyhow::Result<Co
     );
     check_launcher_inside(config, state.init_process_pid)?;
     let variables = variables(&process, &process.env()?, &process.args[ours], None)?;
-    confinement(config, profile, variables)
+    Ok(Confinement {
+        plan: published(config, &profile)?.map(|published| published.digest),
+        profile,
+        variables,
+        // What was mounted where is past: the container runs.
+        mounted: Vec::new(),
+    })
 }
 
 /// Checks that what a container has at the launcher's place is the launcher.

@@ -73,6 +73,11 @@ pub(crate) fn profile(
     let ProfileChoice { profile, .. } = choose_profile(annotations, name, &config.default_profile);
     let (is_allowed, allowed) = match &config.allowed_profiles {
         Some(listed) => (listed.contains(&profile), list(listed)),
+        // An image can state annotations there, and must not choose.
+        None if config.called_by == Caller::Podman => {
+            let default = &config.default_profile;
+            (profile == *default, default.to_string())
+        }
         None => (
             Catalog::is_built_in(&profile),
             "the built-in ones".to_owned(),

@@ -31,13 +31,16 @@ const USUAL_RUNTIMES: [&str; 5] = [
 pub(crate) struct Config {
     /// The OCI runtime that does the work.
     pub(crate) runtime: PathBuf,
+    /// Where it keeps containers when it is not told.
+    pub(crate) runtime_root: PathBuf,
     /// Who calls: whose annotations tell what a container is.
     pub(crate) called_by: Caller,
     /// Host directory with the launcher, profiles and plans.
     pub(crate) launcher_dir: LauncherDir,
     /// Profile of containers that do not name one.
     pub(crate) default_profile: ProfileName,
-    /// The profiles that containers can choose; `None` means the built-in ones.
+    /// The profiles that containers can choose; `None` means the built-in ones, and for Podman, with which images can
+    /// state annotations, the default one alone.
     pub(crate) allowed_profiles: Option<Vec<ProfileName>>,
     /// What becomes of containers that arrive without their sandbox.
     pub(crate) on_unwrapped: OnUnwrapped,
@@ -106,6 +109,7 @@ pub(crate) enum ConfigError {
 #[serde(deny_unknown_fields)]
 struct RawConfig {
     runtime: PathBuf,
+    runtime_root: Option<PathBuf>,
     called_by: Caller,
     #[serde(default = "usual_launcher")]
     nono_bin_path: PathBuf,
@@ -179,8 +183,19 @@ impl Config {
             let names = names.iter().map(|value| name("allowed_profiles", value));
             names.collect::<Result<Vec<_>, _>>()
         });
+        let runtime = absolute("runtime", raw.runtime)?;
+        let runtime_root = match raw.runtime_root {
+            Some(root) => absolute("runtime_root", root)?,
+            None => usual_root(&runtime).ok_or_else(|| {
+                let value = runtime.to_string_lossy().into_owned();
+                let allowed = "is called neither runc nor crun nor youki: say with runtime_root where it keeps containers \
+                               by default";
+                bad(path, "runtime", value, allowed.to_owned())
+            })?,
+        };
         let config = Self {
-            runtime: absolute("runtime", raw.runtime)?,
+            runtime,
+            runtime_root,
             called_by: raw.called_by,
             launcher_dir,
             default_profile: name("default_profile", &raw.default_profile)?,
@@ -202,6 +217,14 @@ impl Config {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Where an OCI runtime keeps containers unless it is told.
+fn usual_root(runtime: &Path) -> Option<PathBuf> {
+    match runtime.file_name()?.to_str()? {
+        name @ ("runc" | "crun" | "youki") => Some(Path::new("/run").join(name)),
+        _ => None,
     }
 }
 

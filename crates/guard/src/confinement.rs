@@ -6,31 +6,24 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use kubefence_injection::{Flags, wrap_prefix};
-use kubefence_node_files::plans;
+use kubefence_node_files::plans::{self, Published};
 use kubefence_node_files::records::Confinement;
 use kubefence_profile::ProfileName;
 
 use crate::config::{Config, Launcher};
-use crate::variables::Variables;
 
-/// The confinement under `profile` as it is published now.
-pub(crate) fn confinement(
+/// The plan of `profile` as it is published now; `None` where the launcher finds profiles by itself.
+pub(crate) fn published(
     config: &Config,
-    profile: ProfileName,
-    variables: Variables,
-) -> anyhow::Result<Confinement> {
-    let plan = match config.launcher {
+    profile: &ProfileName,
+) -> anyhow::Result<Option<Published>> {
+    match config.launcher {
         Launcher::Kubefence => {
-            let published = plans::lookup(&config.launcher_dir.to_path(), &profile)?;
-            Some(published.digest)
+            let published = plans::lookup(&config.launcher_dir.to_path(), profile)?;
+            Ok(Some(published))
         }
-        Launcher::Upstream => None,
-    };
-    Ok(Confinement {
-        profile,
-        plan,
-        variables,
-    })
+        Launcher::Upstream => Ok(None),
+    }
 }
 
 /// The arguments in front of a command that confine it. `preserve_fds` descriptors from 3 on are the command's.
@@ -41,6 +34,7 @@ pub(crate) fn prefix(confinement: &Confinement, preserve_fds: u32) -> Vec<String
     let flags = Flags {
         plan: Some(plan),
         variables: &confinement.variables,
+        mounted: &confinement.mounted,
         preserve_fds,
     };
     wrap_prefix(&confinement.profile, &flags)

@@ -1,22 +1,24 @@
 //! A container that is about to be created: what it must be, its record, and the spec that makes it so.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use kubefence_injection::{Container, Injection, verify, wrapping};
 use kubefence_node_files::records::{Confinement, FORMAT, Kind, Record, Records};
-use kubefence_profile::ProfileName;
+use kubefence_profile::{PlanDigest, ProfileName};
 
 use crate::annotations::{is_sandbox, other_start, profile};
 use crate::command_line::Create;
 use crate::config::{Config, OnUnwrapped};
-use crate::confinement::{check_launcher, confinement, prefix};
+use crate::confinement::{check_launcher, prefix, published};
 use crate::files;
-use crate::mounts::{Others, check_devices, launcher_mount, others};
+use crate::mounts::{Others, check_devices, is_system, launcher_mount, others};
+use crate::openings::Openings;
 use crate::rootfs::Rootfs;
 use crate::spec::{Mount, Process, Spec};
 use crate::sys::Start;
-use crate::variables::{Image, last, variables};
+use crate::variables::{Image, Variables, last, variables};
 
 /// Makes sure that the container's process starts under its profile.
 pub(crate) fn prepare(config: &Config, request: &Create, start: &Start) -> anyhow::Result<()> {
@@ -71,13 +73,11 @@ fn confine(
     let mounts = spec.mounts()?;
     let ours = our_args(config, &process, &mounts, &profile)?;
 
-    let rootfs = Rootfs::open(&bundle.join(spec.root()?))?;
-    let Others {
-        mut mounts,
-        resolved,
-    } = others(mounts, &rootfs, &config.launcher_dir)?;
+    let root = std::path::absolute(bundle.join(spec.root()?))?;
+    let rootfs = Rootfs::open(&root)?;
+    let others = others(mounts, &rootfs, &root, &config.launcher_dir)?;
     check_devices(&spec.devices()?, &rootfs)?;
-    let views: Vec<_> = mounts.iter().map(Mount::view).collect();
+    let views: Vec<_> = others.mounts.iter().map(Mount::view).collect();
     let original = Container {
         args: &process.args[ours..],
         env: &env,
@@ -87,7 +87,7 @@ fn confine(
 
     let image = Image {
         rootfs: &rootfs,
-        mounted: &resolved,
+        mounted: &others.resolved,
     };
     let mut set = injection.env;
     if last(&env, "HOME").is_none()
@@ -97,14 +97,37 @@ fn confine(
     }
     env.extend(set.iter().map(|(key, value)| format!("{key}={value}")));
     let variables = variables(&process, &env, &process.args[ours], Some(image))?;
-    let confinement = confinement(config, profile, variables)?;
+    let plan = plan(config, &profile, &others, &variables)?;
+    let confinement = Confinement {
+        profile,
+        plan,
+        variables,
+        mounted: others.expected(),
+    };
 
     process.rewrap(&prefix(&confinement, descriptors), ours)?;
     process.set_env(&set)?;
+    let mut mounts = others.mounts;
     mounts.push(launcher_mount(&config.launcher_dir));
     spec.set_process(&process);
     spec.set_mounts(&mounts);
     Ok(confinement)
+}
+
+/// The plan of `profile`, if the image leads no mount to where it opens what lies there.
+fn plan(
+    config: &Config,
+    profile: &ProfileName,
+    others: &Others,
+    variables: &Variables,
+) -> anyhow::Result<Option<PlanDigest>> {
+    let Some(published) = published(config, profile)? else {
+        others.check_redirected(is_system)?;
+        return Ok(None);
+    };
+    let openings = Openings::of(&published.plan, variables);
+    others.check_redirected(|path| openings.contain(path))?;
+    Ok(Some(published.digest))
 }
 
 /// Checks that nothing of the container runs before its process, or outside of its own mounts.
@@ -154,11 +177,13 @@ fn our_args(
     Ok(wrapping.len)
 }
 
-/// Where the runtime keeps its containers.
+/// Where the runtime keeps its containers, by its one name.
 pub(crate) fn runtime_root(config: &Config, stated: Option<&Path>) -> anyhow::Result<PathBuf> {
-    match stated {
-        Some(root) => Ok(std::path::absolute(root)?),
-        None => Ok(Path::new("/run").join(config.runtime.file_name().unwrap_or_default())),
+    let root = std::path::absolute(stated.unwrap_or(&config.runtime_root))?;
+    match root.canonicalize() {
+        // The runtime makes it for its first container.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(root),
+        result => Ok(result?),
     }
 }
 

@@ -34,6 +34,7 @@ fn forget(config: &Config, request: &Delete) -> anyhow::Result<()> {
     let records = Records::new(config.state_dir.clone());
     let root = runtime_root(config, request.global.root.as_deref())?;
     if let Some(id) = &request.id
+        && root.exists()
         && !root.join(id).exists()
     {
         records.remove(&root, id)?;

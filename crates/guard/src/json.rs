@@ -2,9 +2,11 @@
 //!
 //! The OCI runtimes in Go match the names of members without regard to case, and let the last of two equal
 //! ones count; others do neither. So an object that can be read in two ways is refused: two members whose
-//! names differ in case alone, or one that is spelled unlike the member it stands for.
+//! names differ in case alone, or one that is spelled unlike the member it stands for. And as crun, in C, ends names and
+//! strings at their first NUL, none may have one.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
@@ -15,6 +17,8 @@ use serde_json::value::RawValue;
 pub(crate) enum JsonError {
     #[error("it is not valid JSON")]
     Syntax(#[source] serde_json::Error),
+    #[error("it has a NUL character (\\u0000)")]
+    Nul,
     #[error("member {0:?} occurs twice, or in two spellings")]
     Twice(String),
     #[error("member {found:?} would be taken for {known:?}")]
@@ -38,19 +42,22 @@ impl<'a> Object<'a> {
     /// matter.
     pub(crate) fn of_struct(text: &'a str, known: &[&'static str]) -> Result<Self, JsonError> {
         let object = Self::read(text)?;
-        let mut folded: Vec<String> = Vec::with_capacity(object.members.len());
+        let known_folded: Vec<String> = known.iter().map(|name| fold(name)).collect();
+        let mut folded: HashSet<String> = HashSet::with_capacity(object.members.len());
         for (name, _) in &object.members {
             let this = fold(name);
-            if folded.contains(&this) {
-                return Err(JsonError::Twice(name.clone()));
-            }
-            if let Some(known) = known.iter().find(|k| *k != name && fold(k) == this) {
+            let spelled = known_folded.iter().position(|known| *known == this);
+            if let Some(known) = spelled.map(|at| known[at])
+                && known != name
+            {
                 return Err(JsonError::Misspelled {
                     found: name.clone(),
                     known,
                 });
             }
-            folded.push(this);
+            if !folded.insert(this) {
+                return Err(JsonError::Twice(name.clone()));
+            }
         }
         Ok(object)
     }
@@ -158,6 +165,20 @@ pub(crate) fn array<'a>(elements: impl IntoIterator<Item = impl Into<Cow<'a, str
 /// The text of a string.
 pub(crate) fn string(value: &str) -> String {
     serde_json::Value::from(value).to_string()
+}
+
+/// Checks that no string of the document `text`, names included, has a NUL: in JSON it can only be written as an
+/// escape.
+pub(crate) fn check_no_nul(text: &str) -> Result<(), JsonError> {
+    let escapes = text.match_indices("\\u0000").map(|(at, _)| at);
+    let is_escape = |at: usize| {
+        let before = text.as_bytes()[..at].iter().rev();
+        before.take_while(|byte| **byte == b'\\').count() % 2 == 0
+    };
+    match escapes.into_iter().any(is_escape) {
+        true => Err(JsonError::Nul),
+        false => Ok(()),
+    }
 }
 
 /// A name as Go compares it: case does not count, and two signs beyond ASCII fold to letters of it.

@@ -27,6 +27,7 @@ mod exec;
 mod files;
 mod json;
 mod mounts;
+mod openings;
 mod report;
 mod rootfs;
 mod run;

@@ -3,12 +3,17 @@
 //! The runtime mounts in order, and each destination is resolved through what is there by then. So whatever an image's
 //! links or an earlier volume redirect, the last mount lies on top.
 
+use std::path::Path;
+
 use kubefence_injection::{BindMount, LauncherDir, Refusal, is_launcher_mount, may_cover_launcher};
 use kubefence_profile::{MOUNT_POINT, judge};
 
 use crate::json;
 use crate::rootfs::{Rootfs, RootfsError, is_at_or_below, normal};
 use crate::spec::Mount;
+
+/// Where the kernel's own file systems and devices are: nothing of the pod's.
+const KERNELS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// What is wrong with the mounts, or with where they lead.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +23,10 @@ pub(crate) enum MountsError {
     #[error(transparent)]
     Stated(#[from] Refusal),
     #[error(
+        "its mount at {0:?} is a place that OCI runtimes find in different ways: write it without `..`, as seen in the container"
+    )]
+    Ambiguous(String),
+    #[error(
         "its mount at {destination:?} leads to {resolved:?} through links in the image, where it could cover the sandbox \
          launcher: mount it elsewhere"
     )]
@@ -26,10 +35,10 @@ pub(crate) enum MountsError {
         resolved: String,
     },
     #[error(
-        "its mount at {destination:?} leads into the system directory {resolved:?} through links in the image, where \
-         profiles open what lies there: mount it elsewhere"
+        "its mount at {destination:?} leads to {resolved:?} through links in the image, where the profile opens what lies \
+         there: mount it elsewhere"
     )]
-    IntoSystem {
+    Opened {
         destination: String,
         resolved: String,
     },
@@ -48,10 +57,12 @@ pub(crate) struct Others {
     pub(crate) resolved: Vec<String>,
 }
 
-/// Sorts the launcher's mount out, and checks where the others lead.
+/// Sorts the launcher's mount out, and checks that the others keep clear of it. `root` is the path of the root file
+/// system on the host, which runtimes take off the front of destinations.
 pub(crate) fn others(
     mounts: Vec<Mount>,
     rootfs: &Rootfs,
+    root: &Path,
     dir: &LauncherDir,
 ) -> Result<Others, MountsError> {
     if !rootfs.is_free_for_directory(MOUNT_POINT)? {
@@ -59,9 +70,51 @@ pub(crate) fn others(
     }
     let is_other = |mount: &Mount| !is_launcher_mount(&mount.view(), dir);
     let mounts: Vec<Mount> = mounts.into_iter().filter(is_other).collect();
-    let resolved = mounts.iter().map(|mount| place(mount, rootfs));
-    let resolved = resolved.collect::<Result<_, _>>()?;
+    let mut resolved = Vec::with_capacity(mounts.len());
+    for mount in &mounts {
+        check_stated(&mount.destination, root)?;
+        resolved.push(place(mount, rootfs, &resolved)?);
+    }
     Ok(Others { mounts, resolved })
+}
+
+impl Others {
+    /// Checks that no link of the image leads a mount to where `is_open` says that its content could be reached, unless
+    /// it is so where the mount was asked for.
+    pub(crate) fn check_redirected(
+        &self,
+        is_open: impl Fn(&str) -> bool,
+    ) -> Result<(), MountsError> {
+        for (mount, resolved) in self.mounts.iter().zip(&self.resolved) {
+            let stated = normal(&mount.destination);
+            if stated != *resolved && is_open(resolved) && !is_open(&stated) {
+                return Err(MountsError::Opened {
+                    destination: mount.destination.clone(),
+                    resolved: resolved.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the launcher must find mounts: a link on a volume, which nobody can see before, could lead them elsewhere.
+    pub(crate) fn expected(&self) -> Vec<String> {
+        let is_kernels = |path: &String| KERNELS.iter().any(|dir| is_at_or_below(path, dir));
+        let mut paths: Vec<String> = self.resolved.clone();
+        paths.retain(|path| !is_kernels(path));
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+}
+
+/// Checks that the text of a destination means one thing.
+fn check_stated(destination: &str, root: &Path) -> Result<(), MountsError> {
+    let is_dotted = destination.split('/').any(|component| component == "..");
+    if is_dotted || Path::new(&normal(destination)).starts_with(root) {
+        return Err(MountsError::Ambiguous(destination.to_owned()));
+    }
+    Ok(())
 }
 
 /// Checks that no device is made, or mounted, where the launcher is.
@@ -75,22 +128,15 @@ pub(crate) fn check_devices(paths: &[String], rootfs: &Rootfs) -> Result<(), Mou
     Ok(())
 }
 
-/// Where a mount leads, if it may lead there.
-fn place(mount: &Mount, rootfs: &Rootfs) -> Result<String, MountsError> {
+/// Where a mount leads, if it may lead there, when there are mounts at the places `earlier`.
+fn place(mount: &Mount, rootfs: &Rootfs, earlier: &[String]) -> Result<String, MountsError> {
     let destination = mount.destination.clone();
     if may_cover_launcher(&destination) {
         return Err(Refusal::MountCoversLauncher { destination }.into());
     }
-    let resolved = rootfs.resolve(&destination, &[])?;
+    let resolved = rootfs.resolve(&destination, earlier)?;
     if resolved == "/" || is_at_or_below(&resolved, MOUNT_POINT) {
         return Err(MountsError::CoversLauncher {
-            destination,
-            resolved,
-        });
-    }
-    let stated = normal(&destination);
-    if stated != resolved && is_system(&resolved) && !is_system(&stated) {
-        return Err(MountsError::IntoSystem {
             destination,
             resolved,
         });
@@ -99,7 +145,7 @@ fn place(mount: &Mount, rootfs: &Rootfs) -> Result<String, MountsError> {
 }
 
 /// Whether profiles may open `path` as a part of the image. `/run` is none of these: volumes belong there.
-fn is_system(path: &str) -> bool {
+pub(crate) fn is_system(path: &str) -> bool {
     judge::untrusted(path.as_bytes()).is_err() && !judge::in_run(path.as_bytes())
 }
 

@@ -15,6 +15,9 @@ use rustix::io::Errno;
 /// How many links may lie on the way, as for the kernel.
 const MAX_LINKS: usize = 40;
 
+/// How many components may lie on the way, those of links included: a path that the kernel takes has no more.
+const MAX_COMPONENTS: usize = 4096;
+
 /// Why a path cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RootfsError {
@@ -59,8 +62,12 @@ impl Rootfs {
     pub(crate) fn resolve(&self, path: &str, mounted: &[String]) -> Result<String, RootfsError> {
         let mut waiting: Vec<String> = components(path).map(str::to_owned).rev().collect();
         let mut found = String::new();
-        let mut links = 0;
+        let (mut links, mut passed) = (0, 0);
         while let Some(component) = waiting.pop() {
+            passed += 1;
+            if passed > MAX_COMPONENTS {
+                return Err(RootfsError::Links(path.to_owned()));
+            }
             if component == ".." {
                 found.truncate(found.rfind('/').unwrap_or(0));
                 continue;

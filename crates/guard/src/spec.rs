@@ -143,7 +143,9 @@ impl<'a> Process<'a> {
 
     /// Reads the process `text`.
     pub(crate) fn read(text: &'a str) -> Result<Self, SpecError> {
-        let object = Object::of_struct(text, &Self::MEMBERS).map_err(at("process"))?;
+        let object = json::check_no_nul(text)
+            .and_then(|()| Object::of_struct(text, &Self::MEMBERS))
+            .map_err(at("process"))?;
         let args: Option<Vec<String>> = object.get("args").map_err(at("process"))?;
         match args {
             Some(args) if !args.is_empty() => Ok(Self { object, args }),
@@ -230,7 +232,8 @@ struct Namespace {
 impl<'a> Spec<'a> {
     /// Reads the file's `text`.
     pub(crate) fn read(text: &'a str) -> Result<Self, SpecError> {
-        let object = Object::of_struct(text, &SPEC).map_err(at("the spec"))?;
+        let object = json::check_no_nul(text).and_then(|()| Object::of_struct(text, &SPEC));
+        let object = object.map_err(at("the spec"))?;
         Ok(Self { object })
     }
 

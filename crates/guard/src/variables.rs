@@ -14,6 +14,10 @@ use crate::spec::{Process, SpecError};
 /// Longest part of /etc/passwd that is read, in bytes.
 const MAX_PASSWD: u64 = 1 << 20;
 
+/// Longest value that can name a place, in bytes (PATH_MAX), and longest list of directories.
+const LONGEST_PATH: usize = 4096;
+const LONGEST_LIST: usize = 32 * 1024;
+
 /// Names and values.
 pub(crate) type Variables = Vec<(String, String)>;
 
@@ -37,7 +41,10 @@ impl Image<'_> {
     /// The home of a user, as the runtimes look it up for processes whose environment has none. `None` if that can only
     /// be told when everything is mounted.
     pub(crate) fn home(&self, uid: u32) -> Result<Option<String>, RootfsError> {
-        let path = self.rootfs.resolve("/etc/passwd", self.mounted)?;
+        let path = match self.rootfs.resolve("/etc/passwd", self.mounted) {
+            Err(RootfsError::Links(_)) => return Ok(None),
+            path => path?,
+        };
         if self
             .mounted
             .iter()
@@ -82,7 +89,7 @@ pub(crate) fn variables(
         .into_iter()
         .filter(|variable| variable.is_in_environment())
         .filter_map(|variable| {
-            let value = last(env, variable.name())?;
+            let value = last(env, variable.name()).filter(|v| v.len() < LONGEST_PATH)?;
             Some((variable.name().to_owned(), value.to_owned()))
         })
         .collect();
@@ -92,9 +99,11 @@ pub(crate) fn variables(
         None => normal(&cwd),
     };
     found.push(("WORKDIR".to_owned(), workdir));
-    found.push(("ENTRYPOINT".to_owned(), entrypoint.to_owned()));
+    if entrypoint.len() < LONGEST_PATH {
+        found.push(("ENTRYPOINT".to_owned(), entrypoint.to_owned()));
+    }
     if !entrypoint.contains('/')
-        && let Some(path) = last(env, "PATH")
+        && let Some(path) = last(env, "PATH").filter(|path| path.len() < LONGEST_LIST)
     {
         found.push(("PATH".to_owned(), path.to_owned()));
     }

@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! /nono/nono wrap --profile P -- ORIGINAL...
-//! /nono/nono wrap --profile P --plan SHA256 --var NAME=VALUE... --preserve-fds N -- ORIGINAL...
+//! /nono/nono wrap --profile P --plan SHA256 --var NAME=VALUE... --mounted PATH... --preserve-fds N -- ORIGINAL...
 //! ```
 
 use kubefence_launch_plan::{LAUNCHER, PlanDigest, ProfileName};
 
 const PLAN: &str = "--plan";
 const VARIABLE: &str = "--var";
+const MOUNTED: &str = "--mounted";
 const PRESERVE_FDS: &str = "--preserve-fds";
 
 /// What the guard adds to the launcher's command line. The default adds nothing.
@@ -20,6 +21,8 @@ pub struct Flags<'a> {
     pub plan: Option<&'a PlanDigest>,
     /// The variables of the plan: name (without `$`) and value. With one, the launcher takes none from elsewhere.
     pub variables: &'a [(String, String)],
+    /// Where the container has mounts. The launcher refuses one that was led elsewhere.
+    pub mounted: &'a [String],
     /// How many descriptors from 3 on the workload keeps.
     pub preserve_fds: u32,
 }
@@ -44,6 +47,9 @@ pub fn wrap_prefix(profile: &ProfileName, flags: &Flags<'_>) -> Vec<String> {
     }
     for (name, value) in flags.variables {
         add(VARIABLE, format!("{name}={value}"));
+    }
+    for path in flags.mounted {
+        add(MOUNTED, path.clone());
     }
     if flags.preserve_fds > 0 {
         add(PRESERVE_FDS, flags.preserve_fds.to_string());
@@ -74,16 +80,18 @@ pub fn wrapping(args: &[impl AsRef<str>]) -> Option<Wrapping> {
             }
             PLAN => 1,
             VARIABLE => 2,
-            PRESERVE_FDS => 3,
+            MOUNTED => 3,
+            PRESERVE_FDS => 4,
             _ => return None,
         };
         let (_, value) = args.next()?;
         let is_well_formed = match rank {
             1 => PlanDigest::parse(value).is_ok(),
             2 => is_new_variable(value, &mut names),
+            3 => value.starts_with('/'),
             _ => is_count(value),
         };
-        let is_in_order = rank > last_rank || (rank == 2 && last_rank == 2);
+        let is_in_order = rank > last_rank || (rank == last_rank && matches!(rank, 2 | 3));
         if !is_well_formed || !is_in_order {
             return None;
         }

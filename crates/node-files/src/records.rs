@@ -22,6 +22,9 @@ pub const FORMAT: u32 = 1;
 /// Longest record, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 
+/// The file whose time tells when records were swept last.
+const SWEPT: &str = ".swept";
+
 /// How the name of a record ends.
 const SUFFIX: &str = ".json";
 
@@ -61,6 +64,8 @@ pub struct Confinement {
     pub plan: Option<PlanDigest>,
     /// What the variables of the plan mean for all processes of the container: names and values.
     pub variables: Vec<(String, String)>,
+    /// Where it has mounts, as far as these are the pod's.
+    pub mounted: Vec<String>,
 }
 
 /// Why a record cannot be had.
@@ -81,6 +86,16 @@ pub enum RecordError {
         "the guard's records in {0} can be written by others than root: make it root's, mode 0700"
     )]
     Untrusted(PathBuf),
+    /// It is longer than what is read.
+    #[error(
+        "the guard's record {path} would have {size} bytes, more than {MAX_SIZE}: give the container fewer mounts, or shorter variables"
+    )]
+    TooBig {
+        /// Which.
+        path: PathBuf,
+        /// Its size.
+        size: usize,
+    },
     /// It is damaged, or of another version.
     #[error("the guard's record {path} cannot be read: {reason}; delete the pod")]
     Damaged {
@@ -106,9 +121,17 @@ impl Records {
     /// Writes a record, atomically.
     pub fn write(&self, record: &Record) -> Result<(), RecordError> {
         let path = self.path(&record.root, &record.id);
+        let text = serde_json::to_vec(record).map_err(|error| RecordError::Io {
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        if text.len() as u64 >= MAX_SIZE {
+            let size = text.len();
+            return Err(RecordError::TooBig { path, size });
+        }
         self.make_dir()?;
         let temporary = path.with_extension(format!("{}.tmp", process::id()));
-        write_file(&temporary, record)
+        write_file(&temporary, &text)
             .and_then(|()| fs::rename(&temporary, &path))
             .map_err(|source| {
                 let _ = fs::remove_file(&temporary);
@@ -154,7 +177,17 @@ impl Records {
     ///
     /// A container without a directory in its runtime's root is gone, or not there yet: records that are
     /// younger than `grace` seconds at the time `now` (seconds since 1970) stay.
+    ///
+    /// Does nothing if it was done less than `grace` seconds ago: it reads all records.
     pub fn sweep(&self, now: i64, grace: i64) -> Result<(), RecordError> {
+        let swept = self.dir.join(SWEPT);
+        if fs::metadata(&swept).is_ok_and(|last| last.mtime() > now - grace) || !self.dir.exists() {
+            return Ok(());
+        }
+        fs::write(&swept, "").map_err(|source| RecordError::Io {
+            path: swept,
+            source,
+        })?;
         for path in self.paths()? {
             let Ok(metadata) = fs::symlink_metadata(&path) else {
                 continue;
@@ -163,7 +196,8 @@ impl Records {
                 continue;
             }
             let is_gone = match self.load(&path) {
-                Ok(Some(record)) => !record.root.join(&record.id).exists(),
+                // A root that is not there says nothing about what it held.
+                Ok(Some(record)) => record.root.exists() && !record.root.join(&record.id).exists(),
                 Ok(None) => false,
                 Err(_) => !path.to_string_lossy().ends_with(SUFFIX),
             };
@@ -222,8 +256,9 @@ impl Records {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             result => result.map_err(io)?,
         };
-        entries
-            .map(|entry| entry.map(|entry| entry.path()).map_err(io))
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(io));
+        paths
+            .filter(|path| !matches!(path, Ok(path) if path.ends_with(SWEPT)))
             .collect()
     }
 
@@ -252,13 +287,13 @@ impl Records {
     }
 }
 
-fn write_file(path: &Path, record: &Record) -> io::Result<()> {
+fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    file.write_all(&serde_json::to_vec(record)?)
+    file.write_all(text)
 }
 
 fn remove(path: PathBuf) -> Result<(), RecordError> {

@@ -8,6 +8,7 @@ fn config(allowed: Option<&[&str]>) -> Config {
     let launcher = Path::new("/opt/nono-nri/nono");
     Config {
         runtime: "/usr/bin/runc".into(),
+        runtime_root: "/run/runc".into(),
         called_by: Caller::Containerd,
         launcher_dir: kubefence_injection::LauncherDir::of_launcher(launcher).unwrap(),
         default_profile: name("default"),
@@ -85,4 +86,17 @@ fn the_profile_is_one_that_is_allowed() {
     assert!(choose(None, &[("nono.sh/profile", "team")]).is_err());
     let team = choose(Some(&["default", "team"]), &[("nono.sh/profile", "team")]);
     assert_eq!(team.unwrap(), "team");
+}
+
+/// Podman before 4.6 takes annotations from images.
+#[test]
+fn with_podman_only_what_is_listed_can_be_chosen() {
+    let podman = |allowed| Config {
+        called_by: Caller::Podman,
+        ..config(allowed)
+    };
+    let codex = annotations(&[("nono.sh/profile", "codex")]);
+    assert!(profile(&podman(None), &codex).is_err());
+    assert!(profile(&podman(None), &annotations(&[])).is_ok());
+    assert!(profile(&podman(Some(&["default", "codex"])), &codex).is_ok());
 }

@@ -10,6 +10,7 @@ fn parse(text: &str) -> Result<Config, String> {
 fn two_keys_are_enough() {
     let config = parse(LEAST).unwrap();
     assert_eq!(config.runtime, Path::new("/usr/bin/runc"));
+    assert_eq!(config.runtime_root, Path::new("/run/runc"));
     assert_eq!(config.called_by, Caller::Containerd);
     assert_eq!(config.launcher_dir.as_str(), "/opt/nono-nri");
     assert_eq!(config.default_profile.as_str(), "default");
@@ -23,7 +24,8 @@ fn two_keys_are_enough() {
 fn every_key_is_read() {
     let config = parse(
         r#"
-        runtime = "/usr/bin/crun"
+        runtime = "/usr/bin/crun-1.2"
+        runtime_root = "/run/c"
         called_by = "cri-o"
         nono_bin_path = "/var/lib/kf/nono"
         default_profile = "strict"
@@ -34,6 +36,7 @@ fn every_key_is_read() {
         "#,
     )
     .unwrap();
+    assert_eq!(config.runtime_root, Path::new("/run/c"));
     assert_eq!(config.called_by, Caller::CriO);
     assert_eq!(config.launcher_dir.as_str(), "/var/lib/kf");
     assert_eq!(config.allowed_profiles.unwrap().len(), 2);
@@ -47,6 +50,10 @@ fn what_cannot_be_used_is_named() {
     for (text, expected) in [
         (String::new(), "missing field `runtime`"),
         ("runtime = \"/r\"".to_owned(), "missing field `called_by`"),
+        (
+            "runtime = \"/r/runc-1.4\"\ncalled_by = \"containerd\"".to_owned(),
+            "say with runtime_root",
+        ),
         (with("runtim = 1"), "line 3: unknown field `runtim`"),
         (
             with("on_unwrapped = \"ignore\""),

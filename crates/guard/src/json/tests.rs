@@ -77,3 +77,17 @@ fn arrays_keep_the_text_of_their_elements() {
     assert!(elements("args", "{}").is_err());
     assert_eq!(string("a\"\n"), r#""a\"\n""#);
 }
+
+#[test]
+fn nul_is_found_however_it_is_written() {
+    for text in [r#""\u0000""#, r#""a\u0000b""#, r#""\\\u0000""#] {
+        assert!(matches!(check_no_nul(text), Err(JsonError::Nul)), "{text}");
+    }
+    for text in [
+        r#""\\u0000""#,
+        r#""\u00001""#.replace("\\u00001", "\\u0001").as_str(),
+        r#""u0000""#,
+    ] {
+        assert!(check_no_nul(text).is_ok(), "{text}");
+    }
+}

@@ -39,8 +39,12 @@ fn mount(destination: &str) -> Mount {
     }
 }
 
+fn all(mounts: Vec<Mount>, rootfs: &Rootfs) -> Result<Others, MountsError> {
+    others(mounts, rootfs, Path::new("/run/bundle/rootfs"), &dir())
+}
+
 fn resolved(rootfs: &Rootfs, destination: &str) -> Result<String, MountsError> {
-    let found = others(vec![mount(destination)], rootfs, &dir())?;
+    let found = all(vec![mount(destination)], rootfs)?;
     Ok(found.resolved[0].clone())
 }
 
@@ -58,10 +62,74 @@ fn mounts_that_links_lead_to_the_launcher_are_refused() {
 }
 
 #[test]
-fn mounts_that_links_lead_into_the_system_are_refused() {
+fn mounts_that_links_lead_to_open_places_are_refused() {
     let (_dir, rootfs) = image();
-    let error = resolved(&rootfs, "/data").unwrap_err();
-    assert!(matches!(error, MountsError::IntoSystem { .. }), "{error}");
+    let is_open = |path: &str| is_at_or_below(path, "/usr") || is_at_or_below(path, "/home/app");
+    let check = |destination| {
+        all(vec![mount(destination)], &rootfs)
+            .unwrap()
+            .check_redirected(is_open)
+    };
+    for destination in ["/data", "/data/x", "/app"] {
+        let error = check(destination).unwrap_err();
+        assert!(
+            matches!(error, MountsError::Opened { .. }),
+            "{destination}: {error}"
+        );
+    }
+    for destination in [
+        "/usr/share/x",
+        "/home/app/x",
+        "/lib/modules",
+        "/var/run/x",
+        "/other",
+    ] {
+        let is_own = destination != "/lib/modules";
+        assert_eq!(check(destination).is_ok(), is_own, "{destination}");
+    }
+}
+
+#[test]
+fn the_launcher_is_told_where_the_pods_mounts_are() {
+    let (_dir, rootfs) = image();
+    let mounts = [
+        "/proc",
+        "/dev/shm",
+        "/sys/fs/cgroup",
+        "/app/x",
+        "/b",
+        "/b",
+        "/var/run/s",
+    ];
+    let found = all(mounts.into_iter().map(mount).collect(), &rootfs).unwrap();
+    assert_eq!(found.expected(), ["/b", "/home/app/x", "/run/s"]);
+}
+
+/// What an earlier mount will cover, the image does not redirect.
+#[test]
+fn links_below_an_earlier_mount_are_not_the_images() {
+    let (_dir, rootfs) = image();
+    let found = all(vec![mount("/var"), mount("/var/run/x")], &rootfs).unwrap();
+    assert_eq!(found.resolved, ["/var", "/var/run/x"]);
+}
+
+#[test]
+fn destinations_that_runtimes_read_differently_are_refused() {
+    let (_dir, rootfs) = image();
+    for destination in [
+        "/a/../b",
+        "..",
+        "/run/bundle/rootfs/nono/plans",
+        "//run/bundle//rootfs",
+    ] {
+        let error = resolved(&rootfs, destination).unwrap_err();
+        assert!(
+            matches!(error, MountsError::Ambiguous(_)),
+            "{destination}: {error}"
+        );
+    }
+    assert!(resolved(&rootfs, "/run/bundle/rootfs2").is_ok());
+    assert!(resolved(&rootfs, "/a/..b").is_ok());
 }
 
 #[test]
@@ -85,36 +153,36 @@ fn usual_links_are_no_reason_to_refuse() {
 #[test]
 fn the_launchers_own_mount_is_sorted_out() {
     let (_dir, rootfs) = image();
-    let all = vec![
+    let mounts = vec![
         mount("/a"),
         launcher_mount(&dir()),
         mount("/b"),
         launcher_mount(&dir()),
     ];
-    let found = others(all, &rootfs, &dir()).unwrap();
+    let found = all(mounts, &rootfs).unwrap();
     let destinations: Vec<_> = found.mounts.iter().map(|m| &*m.destination).collect();
     assert_eq!(destinations, ["/a", "/b"]);
     let foreign = Mount {
         source: "/evil".to_owned(),
         ..launcher_mount(&dir())
     };
-    assert!(others(vec![foreign], &rootfs, &dir()).is_err());
+    assert!(all(vec![foreign], &rootfs).is_err());
 }
 
 #[test]
 fn an_image_must_leave_room() {
     let (dir, rootfs) = image();
     let path = dir.path().join("nono");
-    assert!(others(vec![], &rootfs, &super::tests::dir()).is_ok());
+    assert!(all(vec![], &rootfs).is_ok());
     fs::create_dir(&path).unwrap();
-    assert!(others(vec![], &rootfs, &super::tests::dir()).is_ok());
+    assert!(all(vec![], &rootfs).is_ok());
     fs::remove_dir(&path).unwrap();
     for make in [
         |path: &Path| symlink("/tmp", path).unwrap(),
         |path: &Path| fs::write(path, "").unwrap(),
     ] {
         make(&path);
-        let error = others(vec![], &rootfs, &super::tests::dir()).unwrap_err();
+        let error = all(vec![], &rootfs).unwrap_err();
         assert!(matches!(error, MountsError::NoRoom), "{error}");
         fs::remove_file(&path).unwrap();
     }

@@ -154,8 +154,8 @@ fn what_cannot_be_confined_is_refused() {
         ("no mount namespace of its own", |s| {
             s["linux"]["namespaces"] = json!([{ "type": "pid" }])
         }),
-        ("could cover /nono", |s| {
-            s["mounts"][1]["destination"] = json!("/x/../nono/profiles")
+        ("find in different ways", |s| {
+            s["mounts"][1]["destination"] = json!("/x/../nono/profiles");
         }),
         ("could cover /nono", |s| {
             let evil = json!({ "destination": "/nono", "type": "bind", "source": "/evil" });
@@ -167,7 +167,7 @@ fn what_cannot_be_confined_is_refused() {
         ("the command in process.args is missing", |s| {
             s["process"]["args"] = json!([])
         }),
-        ("in two spellings", |s| s["process"]["ARGS"] = json!(["sh"])),
+        ("member \"ARGS\"", |s| s["process"]["ARGS"] = json!(["sh"])),
     ];
     for (expected, edit) in cases {
         let reason = refusal(&node, edit);
@@ -322,4 +322,42 @@ fn descriptors_of_the_workload_are_told_to_the_launcher() {
     let at = args.iter().position(|a| a == "--preserve-fds").unwrap();
     assert_eq!(args[at + 1], "3");
     assert!(exists(&root));
+}
+
+/// A secret that the image leads into a directory that the profile opens would be there to read.
+#[test]
+fn links_of_the_image_do_not_lead_volumes_to_open_places() {
+    let node = Node::new();
+    let link = node.path("bundle/rootfs/secrets");
+    for target in ["/opt/s", "/tmp/s", "/usr/lib/s", "/srv"] {
+        symlink(target, &link).unwrap();
+        let reason = refusal(&node, |s| s["mounts"][1]["destination"] = json!("/secrets"));
+        assert!(reason.contains(&format!("leads to {target:?}")), "{reason}");
+        fs::remove_file(&link).unwrap();
+    }
+    symlink("/elsewhere", &link).unwrap();
+    let mut spec = node.bare();
+    spec["mounts"][1]["destination"] = json!("/secrets");
+    node.spec(&spec);
+    node.create("c1").passed();
+    let args = strings(&node.spec_now()["process"]["args"]);
+    let at = args.iter().position(|a| a == "--mounted").unwrap();
+    assert_eq!(args[at + 1], "/elsewhere");
+}
+
+#[test]
+fn long_variables_are_left_out() {
+    let node = Node::new();
+    let mut spec = node.bare();
+    spec["process"]["env"] = json!([
+        format!("TMPDIR=/{}", "x".repeat(8192)),
+        "HOME=/root",
+        "PATH=/usr/bin:/bin"
+    ]);
+    node.spec(&spec);
+    node.create("c1").passed();
+    let args = strings(&node.spec_now()["process"]["args"]);
+    assert!(!args.iter().any(|a| a.starts_with("TMPDIR=")));
+    assert!(args.contains(&"HOME=/root".to_owned()));
+    node.run(&["exec", "c1", "id"]).passed();
 }

@@ -36,3 +36,19 @@ fn the_record_stays_while_the_container_does() {
     fs::write(node.path("status"), "0").unwrap();
     node.run(&["exec", "c1", "id"]).passed();
 }
+
+/// Both spellings are the same directory to the runtime.
+#[test]
+fn a_root_has_one_name() {
+    let node = Node::new();
+    node.spec(&node.bare());
+    node.create("c1").passed();
+    let link = node.path("link");
+    std::os::unix::fs::symlink(node.path("root"), &link).unwrap();
+    let link = link.to_str().unwrap();
+    node.run_plain(&["--root", link, "exec", "c1", "id"])
+        .passed();
+    node.run_plain(&["--root", &format!("{link}/"), "delete", "c1"])
+        .passed();
+    assert_eq!(node.records(), 0);
+}

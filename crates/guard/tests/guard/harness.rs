@@ -129,7 +129,14 @@ impl Node {
 
     /// The number of records.
     pub(crate) fn records(&self) -> usize {
-        fs::read_dir(self.path("guard")).map_or(0, |entries| entries.count())
+        let entries = fs::read_dir(self.path("guard"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = entries.map(|entry| entry.file_name());
+        names
+            .filter(|name| name.as_encoded_bytes().ends_with(b".json"))
+            .count()
     }
 
     /// Runs the guard, `--root` first.
@@ -250,6 +257,8 @@ impl Node {
             "ENTRYPOINT=sh",
             "--var",
             "PATH=/nono:/usr/bin:/bin",
+            "--mounted",
+            "/data",
             "--",
         ];
         ours.iter()

@@ -35,6 +35,7 @@ fn the_guard_says_plan_and_variables_in_front_of_the_command() {
     let flags = Flags {
         plan: Some(&digest),
         variables: &variables,
+        mounted: &strings(&["/data", "/etc/hosts"]),
         preserve_fds: 2,
     };
     assert_eq!(
@@ -46,6 +47,10 @@ fn the_guard_says_plan_and_variables_in_front_of_the_command() {
             "HOME=/root",
             "--var",
             "ENTRYPOINT=a=b --",
+            "--mounted",
+            "/data",
+            "--mounted",
+            "/etc/hosts",
             "--preserve-fds",
             "2",
             "--",
@@ -82,6 +87,7 @@ fn what_the_guard_writes_is_read_back_to_the_element() {
                 let flags = Flags {
                     plan,
                     variables,
+                    mounted: &[],
                     preserve_fds,
                 };
                 for command in commands.map(strings) {

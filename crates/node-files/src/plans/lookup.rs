@@ -8,7 +8,9 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use kubefence_launch_plan::{MAX_PLAN_SIZE, PLANS_DIR, PROFILES_DIR, PlanDigest, ProfileName};
+use kubefence_launch_plan::{
+    LaunchPlan, MAX_PLAN_SIZE, PLANS_DIR, PROFILES_DIR, PlanDigest, ProfileName,
+};
 
 const SUFFIX: &str = ".json";
 
@@ -17,6 +19,8 @@ const SUFFIX: &str = ".json";
 pub struct Published {
     /// Its content's address, and so its name.
     pub digest: PlanDigest,
+    /// The plan itself.
+    pub plan: LaunchPlan,
 }
 
 /// Why a profile's name stands for no plan.
@@ -78,6 +82,9 @@ pub enum Flaw {
     /// It was changed since, or never written completely.
     #[error("has another content than its name says")]
     Content,
+    /// A launcher would not apply it.
+    #[error("is no plan of that profile that can be applied")]
+    Plan,
 }
 
 /// The plan that `profile` stands for in `dir`, the launcher's directory.
@@ -109,10 +116,14 @@ pub fn lookup(dir: &Path, profile: &ProfileName) -> Result<Published, LookupErro
         return Err(damaged(&link, Flaw::Target(target)));
     };
     let plan = dir.join(PLANS_DIR).join(format!("{digest}{SUFFIX}"));
-    match check(&plan, &digest) {
-        Err(error) => Err(read(&plan, error)),
-        Ok(Some(flaw)) => Err(damaged(&plan, flaw)),
-        Ok(None) => Ok(Published { digest }),
+    let bytes = match content(&plan, &digest) {
+        Err(error) => return Err(read(&plan, error)),
+        Ok(Err(flaw)) => return Err(damaged(&plan, flaw)),
+        Ok(Ok(bytes)) => bytes,
+    };
+    match LaunchPlan::decode(&bytes) {
+        Ok(plan) if plan.profile == *profile => Ok(Published { digest, plan }),
+        _ => Err(damaged(&plan, Flaw::Plan)),
     }
 }
 
@@ -143,28 +154,31 @@ fn digest_of(target: &Path) -> Option<PlanDigest> {
     PlanDigest::parse(file.strip_suffix(SUFFIX)?).ok()
 }
 
-/// What is wrong with the plan at `path`, whose content should be that of `digest`.
-fn check(path: &Path, digest: &PlanDigest) -> io::Result<Option<Flaw>> {
+/// The content of the plan at `path`, which should be that of `digest`, or what is wrong with it.
+fn content(path: &Path, digest: &PlanDigest) -> io::Result<Result<Vec<u8>, Flaw>> {
     // Neither a link nor a pipe must hold up the start of a container.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(Flaw::Missing)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(Flaw::Missing)),
         Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-            return Ok(Some(Flaw::NotRegular));
+            return Ok(Err(Flaw::NotRegular));
         }
         file => file?,
     };
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Ok(Some(Flaw::NotRegular));
+        return Ok(Err(Flaw::NotRegular));
     }
     let mut bytes = Vec::with_capacity(metadata.len().min(MAX_PLAN_SIZE as u64) as usize + 1);
     file.take(MAX_PLAN_SIZE as u64 + 1)
         .read_to_end(&mut bytes)?;
     if bytes.len() > MAX_PLAN_SIZE {
-        return Ok(Some(Flaw::TooBig));
+        return Ok(Err(Flaw::TooBig));
     }
-    Ok((PlanDigest::of(&bytes) != *digest).then_some(Flaw::Content))
+    match PlanDigest::of(&bytes) == *digest {
+        true => Ok(Ok(bytes)),
+        false => Ok(Err(Flaw::Content)),
+    }
 }
 
 #[cfg(test)]

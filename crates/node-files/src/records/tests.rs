@@ -21,6 +21,7 @@ fn record(root: &Path, id: &str) -> Record {
             profile: ProfileName::parse("strict").unwrap(),
             plan: Some(PlanDigest::of(b"plan")),
             variables: vec![("HOME".to_owned(), "/root".to_owned())],
+            mounted: vec!["/data".to_owned()],
         }),
     }
 }
@@ -110,12 +111,21 @@ fn records_of_containers_that_are_gone_are_swept() {
     fs::write(records.path(&root, "damaged"), "{").unwrap();
     let now = fs::metadata(&left).unwrap().mtime();
     records.sweep(now, 60).unwrap();
+    fs::remove_file(records.dir.join(SWEPT)).unwrap();
     assert_eq!(
         records.count().unwrap(),
         4,
         "the young ones may be on their way"
     );
+    let elsewhere = record(&dir.path().join("no-root"), "elsewhere");
+    records.write(&elsewhere).unwrap();
     records.sweep(now + 61, 60).unwrap();
+    assert!(
+        records
+            .read(&elsewhere.root, "elsewhere")
+            .unwrap()
+            .is_some()
+    );
     assert!(records.read(&root, "alive").unwrap().is_some());
     assert!(records.read(&root, "gone").unwrap().is_none());
     assert!(!left.exists());
@@ -123,4 +133,32 @@ fn records_of_containers_that_are_gone_are_swept() {
         records.read(&root, "damaged").is_err(),
         "what cannot be told stays, and refuses"
     );
+}
+
+#[test]
+fn a_record_that_could_not_be_read_is_not_written() {
+    let (_dir, records) = records();
+    let mut long = record(Path::new("/run/runc"), "a");
+    if let Kind::Container(confinement) = &mut long.kind {
+        confinement.mounted = vec!["/x".repeat(1 << 19)];
+    }
+    assert!(matches!(
+        records.write(&long),
+        Err(RecordError::TooBig { .. })
+    ));
+    assert_eq!(records.count().unwrap(), 0);
+}
+
+#[test]
+fn records_are_not_swept_all_the_time() {
+    let (dir, records) = records();
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    records.write(&record(&root, "gone")).unwrap();
+    let now = fs::metadata(records.path(&root, "gone")).unwrap().mtime();
+    fs::write(records.dir.join(SWEPT), "").unwrap();
+    records.sweep(now + 30, 60).unwrap();
+    assert_eq!(records.count().unwrap(), 1);
+    records.sweep(now + 120, 60).unwrap();
+    assert_eq!(records.count().unwrap(), 0);
 }
