@@ -7,13 +7,13 @@ use std::ffi::CStr;
 
 use kubefence_launch_plan::{InvalidProfileName, ProfileName, Variable};
 
-use crate::place_source::ENTRYPOINT_PATH;
+use crate::place_source::{ENTRYPOINT_PATH, normal};
 use crate::report::Shown;
 
 /// What `nono --help` prints.
 pub(crate) const HELP: &str = "\
-usage: nono wrap --profile NAME [--plan SHA256] [--var NAME=VALUE]... [--preserve-fds N]
-            [--] COMMAND [ARGUMENT...]
+usage: nono wrap --profile NAME [--plan SHA256] [--var NAME=VALUE]... [--mounted PATH]...
+            [--preserve-fds N] [--] COMMAND [ARGUMENT...]
        nono --version | --help
 
 Applies the plan profiles/NAME.json beside this program with Landlock, then executes COMMAND.
@@ -23,6 +23,7 @@ Applies the plan profiles/NAME.json beside this program with Landlock, then exec
   --var NAME=VALUE    what the variable $NAME of the plan means: HOME, TMPDIR, WORKDIR, ENTRYPOINT, an
                       XDG directory, or PATH to find ENTRYPOINT. With one, the environment, the
                       working directory and COMMAND mean nothing to the plan
+  --mounted PATH      refuse to run unless something is mounted at this absolute path without links
   --preserve-fds N    hand descriptors 3 to 2+N to COMMAND too; the others from 3 on are closed
 
 exit status: 125 the sandbox could not be set up, 126 COMMAND cannot be executed, 127 COMMAND was
@@ -31,6 +32,9 @@ not found; otherwise that of COMMAND
 
 /// The highest `--preserve-fds`: descriptor numbers are non-negative C ints.
 const MAX_PRESERVED: u32 = i32::MAX as u32 - 3;
+
+/// Most `--mounted`.
+const MAX_MOUNTED: usize = 4096;
 
 /// What the caller asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub(crate) struct Wrap<'a> {
     pub(crate) plan: Option<&'static str>,
     /// What the variables of the plan mean, `NAME=VALUE` each. Empty: what this process says.
     pub(crate) variables: Vec<&'static CStr>,
+    /// Normal paths at which something is mounted.
+    pub(crate) mounted: Vec<&'static CStr>,
     /// How many descriptors from 3 on the workload keeps.
     pub(crate) preserved: u32,
     /// The workload's own arguments; the first is the command.
@@ -84,6 +90,10 @@ pub(crate) enum UsageError {
     Variable(Shown),
     #[error("option --var: {0} is given twice: give it once")]
     VariableTwice(Shown),
+    #[error("option --mounted: {0} is not an absolute path without empty parts, `.` and `..`")]
+    Mounted(Shown),
+    #[error("option --mounted is given more than {MAX_MOUNTED} times: mount less")]
+    TooManyMounted,
     #[error("option --preserve-fds: {0} is not a number from 0 to {MAX_PRESERVED}")]
     Preserved(Shown),
     #[error("no command to run: name one after `--`")]
@@ -135,6 +145,7 @@ fn parse_wrap<'a>(mut rest: &'a [&'static CStr]) -> Result<Request<'a>, UsageErr
             profile,
             plan: options.plan,
             variables: options.variables,
+            mounted: options.mounted,
             preserved: options.preserved.unwrap_or(0),
             argv: rest,
         })),
@@ -147,11 +158,18 @@ struct Options {
     profile: Option<ProfileName>,
     plan: Option<&'static str>,
     variables: Vec<&'static CStr>,
+    mounted: Vec<&'static CStr>,
     preserved: Option<u32>,
 }
 
 impl Options {
-    const NAMES: [&'static str; 4] = ["--profile", "--plan", "--var", "--preserve-fds"];
+    const NAMES: [&'static str; 5] = [
+        "--profile",
+        "--plan",
+        "--var",
+        "--mounted",
+        "--preserve-fds",
+    ];
 
     /// Takes the option `name`, one of [`Self::NAMES`].
     fn take(&mut self, name: &'static str, value: &'static CStr) -> Result<(), UsageError> {
@@ -160,6 +178,7 @@ impl Options {
             "--profile" => self.profile.replace(parse_profile(bytes)?).is_some(),
             "--plan" => self.plan.replace(parse_plan(bytes)?).is_some(),
             "--var" => return self.take_variable(value),
+            "--mounted" => return self.take_mounted(value),
             _ => self.preserved.replace(parse_preserved(bytes)?).is_some(),
         };
         match is_again {
@@ -179,6 +198,18 @@ impl Options {
             return Err(UsageError::VariableTwice(Shown::new(name)));
         }
         self.variables.push(assignment);
+        Ok(())
+    }
+
+    fn take_mounted(&mut self, path: &'static CStr) -> Result<(), UsageError> {
+        if self.mounted.len() == MAX_MOUNTED {
+            return Err(UsageError::TooManyMounted);
+        }
+        let bytes = path.to_bytes();
+        if normal(bytes).as_deref() != Some(bytes) {
+            return Err(UsageError::Mounted(Shown::new(bytes)));
+        }
+        self.mounted.push(path);
         Ok(())
     }
 }
@@ -410,6 +441,46 @@ mod tests {
             let error = read(assignments).unwrap_err().to_string();
             assert!(error.contains(expected), "{assignments:?}: {error}");
         }
+    }
+
+    #[test]
+    fn mounts_are_named_by_normal_paths() {
+        let argv = [
+            c"n",
+            c"wrap",
+            c"--mounted",
+            c"/data",
+            c"--preserve-fds=1",
+            c"--mounted=/a=b \xff",
+            c"--profile",
+            c"p",
+            c"--mounted",
+            c"/data",
+            c"--",
+            c"--mounted",
+        ];
+        let wrap = wrap(&argv).unwrap();
+        assert_eq!(wrap.mounted, [c"/data", c"/a=b \xff", c"/data"]);
+        assert_eq!((wrap.preserved, wrap.argv), (1, &[c"--mounted"][..]));
+        for bad in [
+            c"", c"data", c"./data", c"/data/", c"//data", c"/a/../b", c"/a/./b",
+        ] {
+            let error = Options::default().take("--mounted", bad).unwrap_err();
+            assert!(
+                error.to_string().contains("not an absolute path"),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn mounts_are_not_without_end() {
+        let mut options = Options::default();
+        for _ in 0..4096 {
+            options.take("--mounted", c"/data").unwrap();
+        }
+        let error = options.take("--mounted", c"/data").unwrap_err().to_string();
+        assert!(error.contains("more than 4096 times"), "{error}");
     }
 
     #[test]

@@ -7,11 +7,12 @@ use crate::args::{self, HELP, Request, UsageError, Wrap};
 use crate::command::{self, CommandError};
 use crate::deny::{Denials, DenyError};
 use crate::errno::Errno;
+use crate::mounts;
 use crate::place_source::Surroundings;
 use crate::places::{PlaceError, Places};
 use crate::plan_file::{self, PlanFileError};
 use crate::procfs::{ProcFs, ProcFsError};
-use crate::report::{self, FAILED};
+use crate::report::{self, FAILED, Shown};
 use crate::ruleset::{self, Sandbox, SandboxError};
 use crate::seccomp::{self, SeccompError, Witness};
 use crate::sys::{self, Start};
@@ -42,6 +43,10 @@ enum LaunchError {
     Seccomp(#[from] SeccompError),
     #[error("close_range failed: allow it in the pod's seccomp profile")]
     Descriptors(#[source] Errno),
+    #[error(
+        "the mount for {0} lies elsewhere: a link on a volume led it away, or its mount point was removed; repair the volume, or mount it elsewhere"
+    )]
+    Elsewhere(Shown),
     #[error("cannot write to stdout")]
     Stdout(#[source] Errno),
 }
@@ -82,25 +87,39 @@ fn print(text: &str) -> Result<(), LaunchError> {
     sys::write_all(libc::STDOUT_FILENO, text.as_bytes()).map_err(LaunchError::Stdout)
 }
 
+/// Checks that something is mounted at each of `paths`. A mount follows the links of its way, and those on a volume
+/// may be a confined process's.
+fn check_mounted(proc: &ProcFs, paths: &[&CStr]) -> Result<(), LaunchError> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    match mounts::missing(&proc.mountinfo()?, paths) {
+        Some(path) => Err(LaunchError::Elsewhere(Shown::new(path.to_bytes()))),
+        None => Ok(()),
+    }
+}
+
 /// Restricts this process and becomes the workload.
 fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
     let proc = ProcFs::open()?;
+    check_mounted(&proc, &request.mounted)?;
     workdir::check()?;
-    let plan = plan_file::read(&proc, &request.profile, request.plan)?;
+    let own = plan_file::own_directory(&proc)?;
+    let plan = plan_file::read(&own, &request.profile, request.plan)?;
     let mut plan = plan.for_user(sys::effective_user());
     let abi = ruleset::accepted_abi(&plan)?;
     let program = command::find(request.argv[0], env)?;
-    let own = variables::of_process(&proc, &program, env)?;
+    let of_process = variables::of_process(&proc, &program, env)?;
     let given = variables::given(&proc, &request.variables)?;
     // Nobody can give what is denied away: the home of this process stays one.
-    let all: Vec<&Surroundings> = given.iter().chain([&own]).collect();
+    let all: Vec<&Surroundings> = given.iter().chain([&of_process]).collect();
     let denials = Denials::new(&proc, &plan.deny, &plan.rules, &all)?;
-    let surroundings = given.unwrap_or(own);
+    let surroundings = given.unwrap_or(of_process);
     denials.prune(&mut plan.rules)?;
 
     let witness = Witness::new(&proc, &plan.seccomp)?;
     let places = Places::new(&proc, &plan, plan.handled_fs(abi), surroundings, denials);
-    let mut sandbox = Sandbox::new(&plan, abi)?;
+    let mut sandbox = Sandbox::new(&plan, abi, own.dir)?;
     for rule in &plan.rules {
         if let Some(grant) = places.grant(rule)? {
             sandbox = sandbox.allow(grant, || format!("{} ({})", rule.path, rule.origin))?;
@@ -113,7 +132,6 @@ fn wrap(request: &Wrap, env: &[&CStr]) -> Result<Infallible, LaunchError> {
         sandbox = sandbox.allow_port(rule)?;
     }
     sandbox.restrict()?;
-    ruleset::confirm()?;
     seccomp::install(&plan.seccomp, witness)?;
 
     sys::close_on_exec_from(3 + request.preserved).map_err(LaunchError::Descriptors)?;

@@ -3,7 +3,8 @@
 //! Pure. The image may choose places on its own file system. A place on, or above, anything else that is
 //! mounted is not its to open, unless the plan says what volumes allow.
 
-use std::ffi::OsStr;
+use std::borrow::Cow;
+use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
 
 use kubefence_launch_plan::judge::{at_or_below, related};
@@ -59,8 +60,8 @@ impl Mount {
         let id = number(fields.next()?);
         let parent = number(fields.next()?);
         let device = fields.next()?.to_vec();
-        let root = unescape(fields.next()?);
-        let point = unescape(fields.next()?);
+        let root = unescape(fields.next()?).into_owned();
+        let point = unescape(fields.next()?).into_owned();
         let options = fields.next().unwrap_or_default();
         // Any number of optional fields comes before the dash.
         let mut after_dash = fields.skip_while(|field| *field != b"-").skip(1);
@@ -205,12 +206,26 @@ impl Mounts {
     }
 }
 
+/// The first of `paths` at which the text of mountinfo has no mount. One that others cover is one.
+pub(crate) fn missing<'a>(mountinfo: &[u8], paths: &[&'a CStr]) -> Option<&'a CStr> {
+    let point = |line| <[u8]>::split(line, |b| *b == b' ').nth(4).map(unescape);
+    let lines = mountinfo.split(|b| *b == b'\n');
+    let mut points: Vec<Cow<[u8]>> = lines.filter_map(point).collect();
+    points.sort_unstable();
+    let is_at = |path: &CStr| points.binary_search_by(|point| (**point).cmp(path.to_bytes()));
+    let is_missing = |path: &&&CStr| is_at(path).is_err();
+    paths.iter().find(is_missing).copied()
+}
+
 fn number(field: &[u8]) -> Option<u64> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
 /// The kernel writes space, tab, newline and backslash as three octal digits.
-fn unescape(text: &[u8]) -> Vec<u8> {
+fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'\\') {
+        return text.into();
+    }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, tail @ ..] = rest {
@@ -227,7 +242,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
             }
         }
     }
-    out
+    out.into()
 }
 
 #[cfg(test)]
@@ -299,6 +314,18 @@ mod tests {
         assert!(!mounts[5].shows(whole, b"/whole/..2026_01/dir"));
         assert!(whole.shows(whole, b"/whole") && whole.shows(whole, b"/whole/"));
         assert!(data.location(b"/database").is_none());
+    }
+
+    #[test]
+    fn the_first_path_without_a_mount_is_found() {
+        let there = [c"/", c"/data", c"/a b\\", c"/data", c"/whole", c"/proc"];
+        assert_eq!(missing(INFO, &there), None);
+        assert_eq!(missing(INFO, &[]), None);
+        for absent in [c"/dat", c"/data/x", c"/a\\040b\\134", c"/a b", c"/x", c""] {
+            assert_eq!(missing(INFO, &[c"/data", absent, c"/z"]), Some(absent));
+        }
+        assert_eq!(missing(b"", &[c"/"]), Some(c"/"));
+        assert_eq!(missing(b"1 2 3\n\n", &[c"/"]), Some(c"/"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::place_source::{Surroundings, beneath};
 use crate::procfs::{ProcFs, ProcFsError};
 use crate::report::Shown;
 use crate::state::Missing;
-use crate::sys::{self, At, Status};
+use crate::sys::{self, At, FileId, Status};
 use crate::tokens::{self, Budget, Found};
 use crate::volumes::{Home, Situation, VolumeTable, applicable};
 
@@ -31,6 +31,8 @@ use crate::volumes::{Home, Situation, VolumeTable, applicable};
 pub(crate) struct Grant {
     /// The place.
     pub(crate) place: OwnedFd,
+    /// Which file or directory it is.
+    pub(crate) file: FileId,
     /// The rights, all of which apply to it.
     pub(crate) rights: FsRights,
 }
@@ -120,7 +122,12 @@ impl<'a> Places<'a> {
             Place::Below(..) => self.judge(&path, &status, wanted)?,
         };
         let rights = rights.intersection(self.handled);
-        Ok((!rights.is_empty()).then_some(Grant { place, rights }))
+        let file = status.file;
+        Ok((!rights.is_empty()).then_some(Grant {
+            place,
+            file,
+            rights,
+        }))
     }
 
     /// Whether `rule` is for the program or its directory and can be left out without a look: a fixed rule

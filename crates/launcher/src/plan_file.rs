@@ -55,21 +55,31 @@ pub(crate) enum PlanFileError {
     OtherProfile { path: Shown, found: ProfileName },
 }
 
-/// Reads the plan of `profile`: the one that its name leads to, or the one of that `digest`.
+/// The directory of the executable.
+pub(crate) struct OwnDirectory {
+    /// Opened with O_PATH.
+    pub(crate) dir: OwnedFd,
+    path: Vec<u8>,
+}
+
+/// Reads the plan of `profile` from `own`: the one that its name leads to, or the one of that `digest`.
 pub(crate) fn read(
-    proc: &ProcFs,
+    own: &OwnDirectory,
     profile: &ProfileName,
     digest: Option<&str>,
 ) -> Result<LaunchPlan, PlanFileError> {
-    let (dir, dir_path) = own_directory(proc)?;
+    let OwnDirectory {
+        dir,
+        path: dir_path,
+    } = own;
     let name = match digest {
         Some(digest) => format!("plans/{digest}.json"),
         None => format!("profiles/{profile}.json"),
     };
     let path = Shown::new(&[&dir_path[..], b"/", name.as_bytes()].concat());
     let opened = match digest {
-        Some(_) => open_file(&dir, &sys::c_string(name), &path),
-        None => open_link(&dir, &name, &path),
+        Some(_) => open_file(dir, &sys::c_string(name), &path),
+        None => open_link(dir, &name, &path),
     };
     let file = opened.map_err(|error| match error {
         PlanFileError::Open(path, Errno(libc::ENOENT)) => PlanFileError::NoPlan {
@@ -125,7 +135,7 @@ fn link_target(target: &[u8]) -> Option<&[u8]> {
 }
 
 /// Opens the directory of the executable.
-fn own_directory(proc: &ProcFs) -> Result<(OwnedFd, Vec<u8>), PlanFileError> {
+pub(crate) fn own_directory(proc: &ProcFs) -> Result<OwnDirectory, PlanFileError> {
     let (executable, status) = proc.executable()?;
     let dir_path = directory_of(&executable)
         .ok_or_else(|| PlanFileError::NoDirectory(Shown::new(&executable)))?;
@@ -139,7 +149,8 @@ fn own_directory(proc: &ProcFs) -> Result<(OwnedFd, Vec<u8>), PlanFileError> {
     if sys::status(At::Dir(&dir), c"").map_err(fail)?.mount != status.mount {
         return Err(PlanFileError::Covered(shown()));
     }
-    Ok((dir, dir_path.to_vec()))
+    let path = dir_path.to_vec();
+    Ok(OwnDirectory { dir, path })
 }
 
 /// The directory part of an absolute path. A ` (deleted)` at its end belongs to the file name.

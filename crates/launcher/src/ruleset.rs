@@ -3,18 +3,27 @@
 //! Invariants:
 //! - Rights are those that the plan names for the kernel's ABI, as hard requirements: the crate may drop
 //!   nothing silently.
-//! - `restrict` returns only when the domain and no_new_privs are in force.
+//! - `restrict` returns only when the domain and no_new_privs are in force, whatever the system calls answered: a
+//!   seccomp profile of the pod can make one that did nothing look like a success.
+
+mod witness;
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use kubefence_launch_plan::{Abi, FsRight, FsRights, LaunchPlan, NetRight, PortRule, Scope};
 use landlock::{
     AccessFs, AccessNet, AddRuleError, AddRulesError, BitFlags, CompatLevel, Compatible,
-    CreateRulesetError, LandlockStatus, NetPort, PathBeneath, RestrictSelf, RestrictSelfError,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    CreateRulesetError, LandlockStatus, NetPort, PathBeneath, RestrictSelf, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError,
 };
 
 use crate::errno::Errno;
 use crate::places::Grant;
-use crate::sys::{self, At};
+use crate::sys;
+use witness::Witness;
+
+/// LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON: denials after the workload's own execve are audited.
+const LOG_NEW_EXEC: u32 = 1 << 1;
 
 /// The ABI from which denials after the workload's own execve can be audited.
 const AUDIT_ABI: Abi = 7;
@@ -124,23 +133,35 @@ impl Demands {
 pub(crate) struct Sandbox {
     ruleset: RulesetCreated,
     net: BitFlags<AccessNet>,
+    flags: u32,
+    witness: Witness,
 }
 
 impl Sandbox {
-    /// Creates a ruleset that denies everything `plan` handles on a kernel of `abi`.
-    pub(crate) fn new(plan: &LaunchPlan, abi: Abi) -> Result<Self, SandboxError> {
+    /// Creates a ruleset that denies everything `plan` handles on a kernel of `abi`. That `own`, the launcher's
+    /// directory, is shut afterwards shows that it is in force.
+    pub(crate) fn new(plan: &LaunchPlan, abi: Abi, own: OwnedFd) -> Result<Self, SandboxError> {
         let demands = Demands::of(plan, abi);
-        let net = demands.net;
         let ruleset = create(&demands).map_err(|error| explain(error, "the ruleset"))?;
-        Ok(Self { ruleset, net })
+        Ok(Self {
+            ruleset,
+            net: demands.net,
+            flags: if demands.log_new_exec {
+                LOG_NEW_EXEC
+            } else {
+                0
+            },
+            witness: Witness::new(own),
+        })
     }
 
     /// Allows what `grant` says; `target` names it in an error.
     pub(crate) fn allow(
-        self,
+        mut self,
         grant: Grant,
         target: impl Fn() -> String,
     ) -> Result<Self, SandboxError> {
+        self.witness.heed(&grant);
         let rule = PathBeneath::new(grant.place, access_fs(grant.rights));
         let ruleset = self.ruleset.add_rule(rule);
         let ruleset = ruleset.map_err(|error| explain(error, &target()))?;
@@ -160,28 +181,26 @@ impl Sandbox {
         Ok(Self { ruleset, ..self })
     }
 
-    /// Sets no_new_privs and enters the sandbox.
+    /// Sets no_new_privs, enters the sandbox, and looks whether both are in force.
     pub(crate) fn restrict(self) -> Result<(), SandboxError> {
-        let status = self.ruleset.restrict_self();
-        let status = status.map_err(|error| explain(error, "this process"))?;
-        if status.ruleset == RulesetStatus::FullyEnforced && status.no_new_privs {
-            Ok(())
-        } else {
-            Err(SandboxError::Partial(format!("{status:?}")))
+        let fail = |call| move |errno| failed(call, "this process", errno);
+        sys::set_no_new_privs().map_err(fail("prctl(PR_SET_NO_NEW_PRIVS)"))?;
+        if !sys::has_no_new_privs() {
+            return Err(SandboxError::NotInForce("no_new_privs is not set"));
         }
-    }
-}
-
-/// Looks whether the sandbox is in force, whatever the system calls answered: a seccomp profile can make
-/// one that did nothing look like a success. No plan can grant the root directory. For a user who may not
-/// list it anyway, this confirms only no_new_privs.
-pub(crate) fn confirm() -> Result<(), SandboxError> {
-    if !sys::has_no_new_privs() {
-        return Err(SandboxError::NotInForce("no_new_privs is not set"));
-    }
-    match sys::open(At::Cwd, c"/", libc::O_RDONLY | libc::O_DIRECTORY, 0) {
-        Err(Errno(libc::EACCES)) => Ok(()),
-        _ => Err(SandboxError::NotInForce("the root directory can be read")),
+        let ruleset = Option::<OwnedFd>::from(self.ruleset)
+            .ok_or_else(|| SandboxError::Partial("no ruleset".to_owned()))?;
+        let number = ruleset.as_raw_fd();
+        sys::restrict_self(number, self.flags).map_err(fail("landlock_restrict_self"))?;
+        drop(ruleset);
+        // The same call once more, now without a ruleset: the kernel complains. A filter sees only numbers, and has
+        // to give the answer that it gave before.
+        match sys::restrict_self(number, self.flags) {
+            Err(Errno(libc::EBADF)) => self.witness.confirm(),
+            _ => Err(SandboxError::NotInForce(
+                "landlock_restrict_self is answered without being made",
+            )),
+        }
     }
 }
 
@@ -195,10 +214,7 @@ fn create(demands: &Demands) -> Result<RulesetCreated, RulesetError> {
     if !demands.scopes.is_empty() {
         ruleset = ruleset.scope(demands.scopes)?;
     }
-    ruleset
-        .create()?
-        .no_new_privs(true)
-        .log_new_exec(demands.log_new_exec)
+    ruleset.create()
 }
 
 /// Names the system call that failed, and what to do about the failures that have a remedy.
@@ -211,12 +227,6 @@ fn explain(error: RulesetError, target: &str) -> SandboxError {
             AddRulesError::Fs(AddRuleError::AddRuleCall { source, .. })
             | AddRulesError::Net(AddRuleError::AddRuleCall { source, .. }),
         ) => ("landlock_add_rule", source),
-        RulesetError::RestrictSelf(RestrictSelfError::SetNoNewPrivsCall { source, .. }) => {
-            ("prctl(PR_SET_NO_NEW_PRIVS)", source)
-        }
-        RulesetError::RestrictSelf(RestrictSelfError::RestrictSelfCall { source, .. }) => {
-            ("landlock_restrict_self", source)
-        }
         other => return SandboxError::Partial(other.to_string()),
     };
     failed(call, target, Errno::of(source))

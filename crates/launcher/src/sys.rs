@@ -134,8 +134,17 @@ pub(crate) fn file_system(fd: &OwnedFd) -> Result<i64, Errno> {
     Ok(status.f_type as i64)
 }
 
+/// Tells files and directories apart, whichever path leads there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: (u32, u32),
+    inode: u64,
+}
+
 /// What statx(2) tells about a file.
 pub(crate) struct Status {
+    /// Which it is.
+    pub(crate) file: FileId,
     /// File type and permission bits.
     pub(crate) mode: u32,
     /// Identifies the mount that the file was reached through.
@@ -157,6 +166,10 @@ pub(crate) fn status(at: At, path: &CStr) -> Result<Status, Errno> {
         return Err(Errno(libc::ENOSYS));
     }
     Ok(Status {
+        file: FileId {
+            device: (status.stx_dev_major, status.stx_dev_minor),
+            inode: status.stx_ino,
+        },
         mode: status.stx_mode.into(),
         mount: status.stx_mnt_id,
         size: status.stx_size,
@@ -191,6 +204,13 @@ pub(crate) fn make_file(dir: &OwnedFd, name: &CStr, mode: u32) -> Result<(), Err
 pub(crate) fn effective_user() -> u32 {
     // SAFETY: has no preconditions.
     unsafe { libc::geteuid() }
+}
+
+/// prctl(2) PR_SET_NO_NEW_PRIVS.
+pub(crate) fn set_no_new_privs() -> Result<(), Errno> {
+    // SAFETY: the call takes integers only.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
+    Ok(())
 }
 
 /// prctl(2) PR_GET_NO_NEW_PRIVS.
@@ -256,6 +276,20 @@ pub(crate) fn probe_landlock() -> Result<i64, Errno> {
     let none = std::ptr::null::<u8>();
     // SAFETY: with this flag the kernel reads no memory, and null and 0 are what it demands.
     check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0usize, VERSION) })
+}
+
+/// landlock_restrict_self(2) with the ruleset that descriptor number `ruleset` is. The arguments that the call
+/// does not have are zero, so that to a seccomp filter two calls with the same arguments are the same call.
+pub(crate) fn restrict_self(ruleset: c_int, flags: u32) -> Result<(), Errno> {
+    const ZERO: c_long = 0;
+    let (number, ruleset, flags) = (
+        libc::SYS_landlock_restrict_self,
+        c_long::from(ruleset),
+        flags as c_long,
+    );
+    // SAFETY: the call takes integers only. It reads the ruleset, if there is one; no owner loses it.
+    check(unsafe { libc::syscall(number, ruleset, flags, ZERO, ZERO, ZERO, ZERO) })?;
+    Ok(())
 }
 
 /// seccomp(2) SECCOMP_SET_MODE_FILTER with no filter: EFAULT, if the kernel hears it.

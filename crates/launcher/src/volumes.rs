@@ -232,7 +232,13 @@ impl<'a> VolumeTable<'a> {
                 return None;
             };
             let rights = applicable(rights, &status);
-            Some((self.mounts.0[at].point.clone(), Grant { place, rights }))
+            let file = status.file;
+            let grant = Grant {
+                place,
+                file,
+                rights,
+            };
+            Some((self.mounts.0[at].point.clone(), grant))
         });
         Ok(grants.collect())
     }

@@ -325,6 +325,11 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
 
 /// Runs a shell script as root in a mount namespace of its own.
 pub(crate) fn run_in_mount_namespace(script: &str, args: &[&str]) -> Outcome {
+    run(&mut in_mount_namespace(script, args))
+}
+
+/// The command that does so.
+pub(crate) fn in_mount_namespace(script: &str, args: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args([
         "--mount",
@@ -335,5 +340,6 @@ pub(crate) fn run_in_mount_namespace(script: &str, args: &[&str]) -> Outcome {
         script,
         "sh",
     ]);
-    run(command.args(args).current_dir("/"))
+    command.args(args).current_dir("/");
+    command
 }

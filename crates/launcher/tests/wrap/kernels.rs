@@ -2,13 +2,21 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use kubefence_launch_plan::{LaunchPlan, Volumes};
 
 use crate::harness::*;
+use crate::pod::{self, Pod};
 
 /// The outcome of a launch under a seccomp filter that answers `errno` to the system call `number`.
 fn without(number: libc::c_long, errno: i32) -> Outcome {
     let node = Node::new(&plan());
-    let mut command = node.wrap(&["true"]);
+    run(answering(&mut node.wrap(&["true"]), number, errno))
+}
+
+/// Puts `command` under a filter that answers `errno` to the system call `number`.
+fn answering(command: &mut Command, number: libc::c_long, errno: i32) -> &mut Command {
     let instruction = |code: u32, jt, jf, k| libc::sock_filter {
         code: code as u16,
         jt,
@@ -42,8 +50,7 @@ fn without(number: libc::c_long, errno: i32) -> Outcome {
             }
             Ok(())
         })
-    };
-    run(&mut command)
+    }
 }
 
 #[test]
@@ -81,10 +88,43 @@ fn a_success_that_is_none_is_noticed() {
     for (number, what) in [
         (
             libc::SYS_landlock_restrict_self,
-            "root directory can be read",
+            "landlock_restrict_self is answered without being made",
         ),
         (libc::SYS_prctl, "no_new_privs is not set"),
     ] {
         without(number, 0).refused(125, &["not in force", what, "seccomp profile"]);
     }
+}
+
+/// A container of uid 1000 whose image lets nobody list the root directory.
+fn closed_root(plan: &LaunchPlan) -> Pod {
+    let pod = Pod::new(plan)
+        .with_user(1000)
+        .with_set_up("chmod 711 $root");
+    pod.bare("cat /etc/shadow").succeeded();
+    pod.bare("ls /").denied();
+    pod
+}
+
+#[test]
+fn a_success_that_is_none_is_noticed_where_the_root_directory_tells_nothing() {
+    let reach = |plan: LaunchPlan| plan.optional("/nono", RX);
+    for plan in [plan(), reach(plan())] {
+        let pod = closed_root(&plan);
+        let mut command = pod.wrapped(&[], "echo ran; cat /etc/shadow");
+        run(answering(&mut command, libc::SYS_landlock_restrict_self, 0))
+            .refused(125, &["not in force", "seccomp profile"]);
+        // The filter itself is harmless, and so is such an image.
+        let mut command = pod.wrapped(&[], "echo ran; cat /etc/shadow");
+        let outcome = run(answering(&mut command, libc::SYS_acct, 0)).denied();
+        assert_eq!(outcome.text(), "ran");
+    }
+}
+
+#[test]
+fn a_launcher_directory_that_is_open_by_another_name_is_no_obstacle() {
+    let pod =
+        closed_root(&pod::with(Volumes::Read)).with_set_up("mount --bind $root/nono $root/data");
+    pod.check("ls /data /nono", true);
+    pod.check("cat /etc/shadow", false);
 }

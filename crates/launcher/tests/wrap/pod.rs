@@ -124,16 +124,27 @@ impl Pod {
 
     /// What the shell of the container makes of `script`, in the sandbox.
     pub(crate) fn wrap(&self, script: &str) -> Outcome {
-        let wrap = ["/nono/nono", "wrap", "--profile", PROFILE, "--"];
-        self.start(&[&wrap[..], &["/bin/busybox", "sh", "-c", script]].concat())
+        self.wrap_with(&[], script)
+    }
+
+    /// The same with more options for the launcher.
+    pub(crate) fn wrap_with(&self, options: &[&str], script: &str) -> Outcome {
+        run(&mut self.wrapped(options, script))
+    }
+
+    /// The command that does so.
+    pub(crate) fn wrapped(&self, options: &[&str], script: &str) -> Command {
+        let wrap = ["/nono/nono", "wrap", "--profile", PROFILE];
+        let shell = ["--", "/bin/busybox", "sh", "-c", script];
+        self.command(&[&wrap, options, &shell].concat())
     }
 
     /// The same without a sandbox.
     pub(crate) fn bare(&self, script: &str) -> Outcome {
-        self.start(&["/bin/busybox", "sh", "-c", script])
+        run(&mut self.command(&["/bin/busybox", "sh", "-c", script]))
     }
 
-    fn start(&self, argv: &[&str]) -> Outcome {
+    fn command(&self, argv: &[&str]) -> Command {
         let quoted: Vec<String> = self.env.iter().map(|entry| format!("'{entry}'")).collect();
         let script = format!(
             "dir=$1 root=$1/root user=$2; shift 2
@@ -147,7 +158,7 @@ impl Pod {
         );
         let user = self.user.to_string();
         let args = [&[self.dir.path().to_str().unwrap(), &user][..], argv].concat();
-        run_in_mount_namespace(&script, &args)
+        in_mount_namespace(&script, &args)
     }
 
     /// Asserts that `script` works without the sandbox and, if `allowed`, in it.

@@ -1,5 +1,6 @@
 //! What a plan allows on volumes, and what it never allows there.
 
+mod mounted;
 mod redirected;
 mod scratch;
 mod shown;
