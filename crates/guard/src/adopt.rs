@@ -84,8 +84,6 @@ pub(crate) fn adopt(config: &Config, root: &Path, id: &str) -> anyhow::Result<Co
         plan: published(config, &profile)?.map(|published| published.digest),
         profile,
         variables,
-        // What was mounted where is past: the container runs.
-        mounted: Vec::new(),
     })
 }
 

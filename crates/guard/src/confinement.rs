@@ -26,15 +26,23 @@ pub(crate) fn published(
     }
 }
 
-/// The arguments in front of a command that confine it. `preserve_fds` descriptors from 3 on are the command's.
-pub(crate) fn prefix(confinement: &Confinement, preserve_fds: u32) -> Vec<String> {
+/// The arguments in front of a command that confine it. `preserve_fds` descriptors from 3 on are the command's, and the
+/// launcher must find mounts at `mounted`.
+///
+/// Only the container's own process is told of mounts: they cannot be led elsewhere later, but another container with
+/// the same volume can detach one, and must not keep probes from running.
+pub(crate) fn prefix(
+    confinement: &Confinement,
+    preserve_fds: u32,
+    mounted: &[String],
+) -> Vec<String> {
     let Some(plan) = &confinement.plan else {
         return wrap_prefix(&confinement.profile, &Flags::default());
     };
     let flags = Flags {
         plan: Some(plan),
         variables: &confinement.variables,
-        mounted: &confinement.mounted,
+        mounted,
         preserve_fds,
     };
     wrap_prefix(&confinement.profile, &flags)

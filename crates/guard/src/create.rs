@@ -102,10 +102,9 @@ fn confine(
         profile,
         plan,
         variables,
-        mounted: others.expected(),
     };
 
-    process.rewrap(&prefix(&confinement, descriptors), ours)?;
+    process.rewrap(&prefix(&confinement, descriptors, &others.expected()), ours)?;
     process.set_env(&set)?;
     let mut mounts = others.mounts;
     mounts.push(launcher_mount(&config.launcher_dir));

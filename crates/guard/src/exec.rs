@@ -23,7 +23,7 @@ pub(crate) fn prepare(
     check_launcher(config)?;
     let root = runtime_root(config, request.global.root.as_deref())?;
     let confinement = recorded(config, &root, &request.id)?;
-    let prefix = prefix(&confinement, request.preserve_fds);
+    let prefix = prefix(&confinement, request.preserve_fds, &[]);
     match &request.form {
         ExecForm::File { path } => {
             let text = files::read(path)?;

@@ -64,8 +64,6 @@ pub struct Confinement {
     pub plan: Option<PlanDigest>,
     /// What the variables of the plan mean for all processes of the container: names and values.
     pub variables: Vec<(String, String)>,
-    /// Where it has mounts, as far as these are the pod's.
-    pub mounted: Vec<String>,
 }
 
 /// Why a record cannot be had.

@@ -12,7 +12,7 @@ fn check_wrapped(node: &Node, profile: &str) {
     let spec = node.spec_now();
     assert_eq!(
         strings(&spec["process"]["args"]),
-        node.expected(profile, &["sh", "-c", "true"])
+        node.expected_with(profile, &["--mounted", "/data"], &["sh", "-c", "true"])
     );
     let mounts = spec["mounts"].as_array().unwrap();
     assert_eq!(mounts.last(), Some(&node.launcher_mount()));

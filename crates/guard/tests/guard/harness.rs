@@ -239,8 +239,18 @@ impl Node {
         spec
     }
 
-    /// The arguments that wrap `command` in a container that was made from [`Node::bare`].
+    /// The arguments that wrap `command` when it joins a container that was made from [`Node::bare`].
     pub(crate) fn expected(&self, profile: &str, command: &[&str]) -> Vec<String> {
+        self.expected_with(profile, &[], command)
+    }
+
+    /// The arguments that wrap `command` with these further options in front of it.
+    pub(crate) fn expected_with(
+        &self,
+        profile: &str,
+        options: &[&str],
+        command: &[&str],
+    ) -> Vec<String> {
         let digest = self.digest(profile);
         let ours = [
             "/nono/nono",
@@ -257,14 +267,9 @@ impl Node {
             "ENTRYPOINT=sh",
             "--var",
             "PATH=/nono:/usr/bin:/bin",
-            "--mounted",
-            "/data",
-            "--",
         ];
-        ours.iter()
-            .chain(command)
-            .map(|s| (*s).to_owned())
-            .collect()
+        let all = [&ours[..], options, &["--"], command].concat();
+        all.into_iter().map(str::to_owned).collect()
     }
 }
 

@@ -21,7 +21,6 @@ fn record(root: &Path, id: &str) -> Record {
             profile: ProfileName::parse("strict").unwrap(),
             plan: Some(PlanDigest::of(b"plan")),
             variables: vec![("HOME".to_owned(), "/root".to_owned())],
-            mounted: vec!["/data".to_owned()],
         }),
     }
 }
@@ -140,7 +139,7 @@ fn a_record_that_could_not_be_read_is_not_written() {
     let (_dir, records) = records();
     let mut long = record(Path::new("/run/runc"), "a");
     if let Kind::Container(confinement) = &mut long.kind {
-        confinement.mounted = vec!["/x".repeat(1 << 19)];
+        confinement.variables = vec![("HOME".to_owned(), "/x".repeat(1 << 19))];
     }
     assert!(matches!(
         records.write(&long),

@@ -50,7 +50,6 @@ fn confined(profile: &str) -> Kind {
         profile: ProfileName::parse(profile).unwrap(),
         plan: Some(PlanDigest::of(b"plan")),
         variables: Vec::new(),
-        mounted: Vec::new(),
     })
 }
 
