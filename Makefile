@@ -1,6 +1,6 @@
 # The door to everything: what takes more than a line lives in xtask/ and tests/e2e/.
 .DEFAULT_GOAL := build
-.PHONY: build setup demo test e2e agents parity fuzz bench lint deny fmt clean
+.PHONY: build setup demo test e2e attacks agents chaos parity fuzz bench lint deny fmt clean
 
 build: ## ./nono, ./nono-runc, ./10-nono-nri and ./kubefence, static and checked
 	cargo xtask build
@@ -17,8 +17,14 @@ test: setup build ## all suites; the last line counts them
 e2e: setup build ## only the checks on a real runtime
 	cargo run --quiet --package e2e --bin e2e
 
+attacks: setup build ## everything that tries to get around the sandbox, on every container runtime
+	cargo run --quiet --package e2e --bin attacks
+
 agents: setup build ## coding agents and language tools under their profiles, on a real runtime
 	cargo run --quiet --package e2e --bin agents
+
+chaos: setup build ## containers come and go while the plugin is killed and containerd restarted
+	cargo run --quiet --package e2e --bin chaos
 
 parity: setup build ## upstream nono and our launcher, operation by operation
 	cargo xtask parity

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 
 use crate::node::Node;
-use crate::sample::{Row, Sample, micros};
+use crate::sample::{Row, Sample, difference};
 
 const ROUNDS: usize = 1000;
 const WARM_UP: usize = 50;
@@ -75,23 +75,10 @@ pub fn rows(node: &Node) -> anyhow::Result<Vec<Row>> {
             "`nono wrap --profile claude-code -- true`",
             "in `/`, with all of its state in a home",
         ),
-        added("added by `default`", &bare, &wrapped),
-        added("added by `strict`", &bare, &strict),
-        added("added by `claude-code`", &bare, &agent),
+        difference("added by `default`", &bare, &wrapped),
+        difference("added by `strict`", &bare, &strict),
+        difference("added by `claude-code`", &bare, &agent),
     ])
-}
-
-fn added(measure: &str, bare: &Sample, wrapped: &Sample) -> Row {
-    let (without, with) = (bare.percentile(50), wrapped.percentile(50));
-    Row {
-        measure: measure.to_owned(),
-        median: micros(with.saturating_sub(without)),
-        p99: String::new(),
-        remark: format!(
-            "difference of the medians; ratio {:.2}",
-            with.as_secs_f64() / without.as_secs_f64()
-        ),
-    }
 }
 
 fn time(case: &Case<'_>) -> anyhow::Result<Duration> {

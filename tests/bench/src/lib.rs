@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod guard;
 pub mod launcher;
 pub mod machine;
 pub mod node;

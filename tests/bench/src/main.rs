@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use bench::{launcher, machine, node, plugin};
+use bench::{guard, launcher, machine, node, plugin};
 
 fn main() -> anyhow::Result<()> {
     let node = node::Node::new()?;
@@ -11,6 +11,7 @@ fn main() -> anyhow::Result<()> {
     println!("| --- | --- | --- | --- |");
     for row in launcher::rows(&node)?
         .into_iter()
+        .chain(guard::rows(&node)?)
         .chain(plugin::rows(&node)?)
         .chain(node.sizes()?)
     {

@@ -62,15 +62,19 @@ impl Node {
                 remark: "static, stripped".to_owned(),
             })
         };
-        ["nono", "10-nono-nri"].into_iter().map(row).collect()
+        ["nono", "nono-runc", "10-nono-nri"]
+            .into_iter().map(row).collect()
     }
 }
 
 /// A binary that `make build` put at the root.
 pub fn binary(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(name)
+    repository().join(name)
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// A pod of the plugin's handler.

@@ -1,22 +1,29 @@
-//! What a sandboxed pod on a real containerd must do, by topic.
+//! What a sandboxed pod on a real container runtime must do, by topic.
 //!
 //! A check is a function that returns an error when the promise in its name does not hold. Most share one node per
-//! containerd version; those that restart things, or configure the runtime differently, start their own.
+//! runtime and version; those that restart things, or configure the runtime differently, start their own.
 
 mod baseline;
+mod broken;
+mod confinement;
 mod contract;
 mod failure;
 mod filters;
+mod ground;
+mod guard;
 mod hostile;
 mod languages;
+mod podman;
 mod process;
 mod profiles;
+mod runtimes;
 mod scale;
 mod table;
 mod volumes;
 
 use anyhow::Result;
 
+pub use self::ground::Ground;
 use crate::node::Node;
 
 /// One promise.
@@ -24,33 +31,41 @@ use crate::node::Node;
 pub struct Check {
     /// What holds, as a sentence.
     pub name: &'static str,
-    /// On which versions of containerd.
-    pub versions: On,
+    /// On which runtimes.
+    pub on: On,
     /// How to find out.
     pub run: Run,
 }
 
-/// Versions of containerd.
+/// Container runtimes and their versions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum On {
-    /// Every pinned one.
+    /// Every pinned version of containerd 2.
     All,
-    /// The first pinned one: the runtime's version cannot matter.
+    /// The first pinned one of them: the runtime's version cannot matter.
     First,
+    /// containerd 1.7, whose NRI drops changed arguments.
+    Containerd1,
+    /// CRI-O.
+    Crio,
+    /// CRI-O and containerd 1.7.
+    Elsewhere,
+    /// Podman, which has no pods of a kubelet's: these checks have nodes of their own.
+    Podman,
 }
 
 /// What a check needs.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {
-    /// The node that all such checks share, with the plugin attached and all images.
+    /// The node that all such checks share, with plugin, guard and all images.
     Shared(fn(&Node) -> Result<()>),
-    /// A node of its own, of the given containerd version.
+    /// A node of its own, of the given version.
     Own(fn(&str) -> Result<()>),
 }
 
 /// Every check, in order.
 pub fn all() -> Vec<Check> {
-    let topics: [&[Check]; 11] = [
+    let topics: [&[Check]; 15] = [
         baseline::CHECKS,
         table::CHECKS,
         contract::CHECKS,
@@ -60,32 +75,40 @@ pub fn all() -> Vec<Check> {
         hostile::CHECKS,
         volumes::CHECKS,
         failure::CHECKS,
+        guard::CHECKS,
+        broken::CHECKS,
         filters::CHECKS,
         scale::CHECKS,
+        runtimes::CHECKS,
+        podman::CHECKS,
     ];
     topics.concat()
 }
 
 const fn shared(name: &'static str, run: fn(&Node) -> Result<()>) -> Check {
-    Check {
-        name,
-        versions: On::All,
-        run: Run::Shared(run),
-    }
+    shared_on(On::All, name, run)
 }
 
 const fn shared_once(name: &'static str, run: fn(&Node) -> Result<()>) -> Check {
+    shared_on(On::First, name, run)
+}
+
+const fn shared_on(on: On, name: &'static str, run: fn(&Node) -> Result<()>) -> Check {
     Check {
         name,
-        versions: On::First,
+        on,
         run: Run::Shared(run),
     }
 }
 
 const fn own(name: &'static str, run: fn(&str) -> Result<()>) -> Check {
+    own_on(On::All, name, run)
+}
+
+const fn own_on(on: On, name: &'static str, run: fn(&str) -> Result<()>) -> Check {
     Check {
         name,
-        versions: On::All,
+        on,
         run: Run::Own(run),
     }
 }

@@ -1,8 +1,8 @@
 //! Taking a node away, whatever state it is in, and saying what would not go.
 //!
-//! Only what provably belongs to the node is touched: processes that we spawned, shims that carry our socket on
-//! their command line, members of our cgroup, mounts and files below our scratch directory. Nodes are also
-//! registered in a list, so that an interrupt takes them away as well.
+//! Only what provably belongs to the node is touched: processes that we spawned, shims and monitors that carry our
+//! scratch directory on their command line, members of our cgroup, mounts and files below our scratch directory.
+//! Nodes are also registered in a list, so that an interrupt takes them away as well.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -23,6 +23,16 @@ use crate::wait;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// How the programs are called that watch over containers, or work on them.
+const MONITORS: [&str; 6] = [
+    "containerd-shim",
+    "conmon",
+    "crun",
+    "nono-runc",
+    "podman",
+    "runc",
+];
 
 static NODES: Mutex<Vec<Arc<Territory>>> = Mutex::new(Vec::new());
 
@@ -89,8 +99,7 @@ impl Territory {
     }
 
     fn strays(&self) -> Vec<(Pid, String)> {
-        let socket = self.scratch.join("containerd.sock");
-        let mut found: Vec<(Pid, String)> = processes_mentioning(&socket.to_string_lossy());
+        let mut found: Vec<(Pid, String)> = processes_mentioning(&self.scratch.to_string_lossy());
         for directory in self.cgroups() {
             members(&directory, &mut found);
         }
@@ -135,6 +144,13 @@ impl Territory {
         let v1 = hierarchies.map(|entry| entry.path().join(&self.cgroup));
         let v2 = Path::new(CGROUPS).join(&self.cgroup);
         v1.chain([v2]).filter(|path| path.is_dir()).collect()
+    }
+
+    /// Removes a cgroup of ours that has become empty, in every hierarchy; whether it is gone.
+    pub fn remove_empty(&self, name: &str) -> bool {
+        let ours = self.cgroups().into_iter().map(|path| path.join(name));
+        let mut present = ours.filter(|path| path.is_dir());
+        present.all(|path| fs::remove_dir(path).is_ok())
     }
 
     fn remove_cgroups(&self) -> Leftovers {
@@ -189,21 +205,33 @@ fn nodes() -> std::sync::MutexGuard<'static, Vec<Arc<Territory>>> {
     NODES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn processes_mentioning(needle: &str) -> Vec<(Pid, String)> {
+fn processes_mentioning(scratch: &str) -> Vec<(Pid, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(parse_pid) else {
             continue;
         };
         let cmdline = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let cmdline = String::from_utf8_lossy(&cmdline).replace('\0', " ");
-        if cmdline.split(' ').any(|argument| argument == needle)
-            && cmdline.contains("containerd-shim")
-        {
-            found.push((pid, format!("process {}", cmdline.trim())));
+        let cmdline = String::from_utf8_lossy(&cmdline);
+        let arguments: Vec<&str> = cmdline.split('\0').collect();
+        if belongs_to(&arguments, scratch) {
+            found.push((pid, format!("process {}", arguments.join(" ").trim())));
         }
     }
     found
+}
+
+/// Whether a command line is one of what runtimes leave running, and names something below our directory.
+fn belongs_to(arguments: &[&str], scratch: &str) -> bool {
+    let program = arguments.first().map(Path::new).and_then(Path::file_name);
+    let program = program.unwrap_or_default().to_string_lossy();
+    let below = |argument: &&str| {
+        argument.match_indices(scratch).any(|(at, _)| {
+            let rest = &argument[at + scratch.len()..];
+            rest.is_empty() || rest.starts_with('/')
+        })
+    };
+    MONITORS.iter().any(|name| program.starts_with(name)) && arguments.iter().any(below)
 }
 
 fn members(cgroup: &Path, found: &mut Vec<(Pid, String)>) {
@@ -246,5 +274,37 @@ fn remove_tree(path: &Path) -> Result<()> {
             Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "/tmp/kf-a";
+
+    #[test]
+    fn a_monitor_is_ours_by_a_path_below_our_directory() {
+        let ours: [&[&str]; 3] = [
+            &["/usr/bin/conmon", "-r", "/tmp/kf-a/opt/nono-runc"],
+            &["containerd-shim-runc-v2", "-address", "/tmp/kf-a"],
+            &["/x/runc", "--log=/tmp/kf-a/log", "create"],
+        ];
+        for arguments in ours {
+            assert!(belongs_to(arguments, OURS), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn neighbours_and_other_programs_are_left_alone() {
+        let others: [&[&str]; 4] = [
+            &["/usr/bin/conmon", "-r", "/tmp/kf-ab/opt/nono-runc"],
+            &["/usr/bin/conmon", "-r", "/usr/bin/runc"],
+            &["tail", "-f", "/tmp/kf-a/logs/plugin.log"],
+            &[""],
+        ];
+        for arguments in others {
+            assert!(!belongs_to(arguments, OURS), "{arguments:?}");
+        }
     }
 }

@@ -82,7 +82,19 @@ impl Cri {
 
     /// Removes every pod.
     pub fn remove_all_pods(&self) -> Result<()> {
+        // Some runtimes would wait for their end.
+        self.call(&["rm", "--all", "--force"])?;
         self.call(&["rmp", "--all", "--force"]).map(drop)
+    }
+
+    /// Kills and removes the containers of one pod.
+    pub fn remove_containers_of(&self, pod: &str) -> Result<()> {
+        let listed = self.call(&["ps", "--all", "--quiet", "--pod", pod])?;
+        let remove = ["rm", "--force"].into_iter().chain(listed.lines());
+        if listed.is_empty() {
+            return Ok(());
+        }
+        self.call(&remove.collect::<Vec<_>>()).map(drop)
     }
 
     fn with_config<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {

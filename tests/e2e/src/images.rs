@@ -5,6 +5,8 @@
 
 mod agents;
 mod archive;
+mod attack;
+mod attack_variants;
 mod debian;
 mod hostile;
 mod links;
@@ -36,6 +38,22 @@ pub const HOSTILE: &str = "hostile";
 pub const REDIRECT: &str = "redirect";
 /// Busybox with /srv leading to /vault, and /data as home and temporary directory.
 pub const GRASPING: &str = "grasping";
+/// The attack program, a set-uid copy of it, a secret, and hostile modules on every road into a process.
+pub const ATTACK: &str = "attacker";
+/// Busybox with links to system directories, and homes full of them.
+pub const ATTACK_LINKS: &str = "attack-links";
+/// Busybox with variables that pods set, too.
+pub const ATTACK_VARIABLES: &str = "attack-variables";
+/// Busybox with a volume at /nono.
+pub const ATTACK_VOLUME: &str = "attack-volume";
+/// Busybox with a volume at a link to /nono.
+pub const ATTACK_LINKED_VOLUME: &str = "attack-linked-volume";
+/// Busybox whose /nono is a link.
+pub const ATTACK_NONO_LINK: &str = "attack-nono-link";
+/// Busybox whose /nono is a file.
+pub const ATTACK_NONO_FILE: &str = "attack-nono-file";
+/// Busybox with a launcher and profiles of its own in /nono.
+pub const ATTACK_NONO_DIRECTORY: &str = "attack-nono-directory";
 /// The pod sandbox: waits for SIGTERM.
 pub const PAUSE: &str = "pause";
 
@@ -44,6 +62,7 @@ pub const PAUSE: &str = "pause";
 struct ImageConfig {
     entrypoint: &'static [&'static str],
     env: Vec<(&'static str, &'static str)>,
+    volumes: Vec<&'static str>,
 }
 
 /// Prefix of the directories in which images are made; the maker's process ID follows.
@@ -98,6 +117,14 @@ fn recipe(image: &str) -> Result<Recipe> {
         GRASPING => links::grasping(),
         DEBIAN => debian::recipe(),
         AGENTS => agents::recipe(),
+        ATTACK => attack::recipe(),
+        ATTACK_LINKS => attack_variants::links(),
+        ATTACK_VARIABLES => attack_variants::variables(),
+        ATTACK_VOLUME => attack_variants::volume(),
+        ATTACK_LINKED_VOLUME => attack_variants::linked_volume(),
+        ATTACK_NONO_LINK => attack_variants::nono_link(),
+        ATTACK_NONO_FILE => attack_variants::nono_file(),
+        ATTACK_NONO_DIRECTORY => attack_variants::nono_directory(),
         _ => bail!("no test image is called {image}"),
     }
 }

@@ -3,11 +3,15 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::repository;
 use crate::scratch::Scratch;
+use crate::subprocess;
+
+const PUBLISH_LIMIT: Duration = Duration::from_secs(30);
 
 /// The directory that containers see as /nono.
 #[derive(Debug)]
@@ -16,9 +20,8 @@ pub struct Install {
 }
 
 impl Install {
-    /// Lays out `opt/nono-nri` in the scratch directory, traversable by every user as its containers need it.
+    /// Lays out `opt/nono-nri` in the scratch directory, traversable by every user as containers need it.
     pub fn create(scratch: &Scratch) -> Result<Self> {
-        open_to_all(scratch.path())?;
         let directory = scratch.join("opt/nono-nri");
         for path in [
             "opt",
@@ -37,6 +40,15 @@ impl Install {
         Ok(install)
     }
 
+    /// Publishes the plans of all profiles, as a node without the plugin has it done.
+    pub fn publish(&self) -> Result<()> {
+        let directory = self.directory.to_string_lossy();
+        let arguments = ["profile", "publish", "--dir", &directory];
+        subprocess::text(&repository::command_binary()?, &arguments, PUBLISH_LIMIT)
+            .context("cannot publish the plans")
+            .map(drop)
+    }
+
     /// The host directory.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -48,7 +60,8 @@ impl Install {
     }
 }
 
-fn open_to_all(path: &Path) -> Result<()> {
+/// Makes a directory traversable, or a program executable, for every user.
+pub(crate) fn open_to_all(path: &Path) -> Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o755))
         .with_context(|| format!("cannot change the mode of {}", path.display()))
 }

@@ -1,27 +1,28 @@
-//! A node of its own: private containerd, images, and the plugin if asked for.
+//! A node of its own: private container runtime, images, and the plugin and the guard if asked for.
+
+mod fixture;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::cleanup::{Leftovers, Territory};
 use crate::cri::Cri;
-use crate::daemon::{Daemon, DaemonOptions};
+use crate::daemon::{self, Daemon, DaemonOptions, SANDBOXED, Setup};
+use crate::guard::{Caller, Guard};
 use crate::images;
-use crate::install::Install;
+use crate::install::{Install, open_to_all};
 use crate::plugin::{Plugin, tail};
 use crate::pod::PodRequest;
 use crate::repository;
 use crate::scratch::Scratch;
-use crate::subprocess;
 
-const IMPORT_LIMIT: Duration = Duration::from_secs(300);
+pub use self::fixture::{Fixture, Runtime};
 
-/// What a node is made of.
+/// What a node with containerd and without the guard is made of; [`Fixture`] can say more.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeOptions<'a> {
     /// containerd's version, one of those that tools/versions.toml pins.
@@ -34,56 +35,86 @@ pub struct NodeOptions<'a> {
     pub daemon: DaemonOptions,
 }
 
+impl<'a> From<NodeOptions<'a>> for Fixture<'a> {
+    fn from(options: NodeOptions<'a>) -> Self {
+        Self {
+            images: options.images,
+            plugin: options.plugin,
+            daemon: options.daemon,
+            ..Self::containerd(options.containerd)
+        }
+    }
+}
+
 /// A running node; dropping it takes everything away.
 #[derive(Debug)]
 pub struct Node {
     scratch: Scratch,
+    name: String,
     daemon: Daemon,
     cri: Cri,
-    attached: Option<(Install, Plugin)>,
+    install: Option<Install>,
+    guard: Option<Guard>,
+    plugin: Option<Plugin>,
     territory: Arc<Territory>,
     pods: AtomicU32,
 }
 
 impl Node {
-    /// Starts containerd, imports the images, attaches the plugin.
-    pub fn start(options: NodeOptions<'_>) -> Result<Self> {
-        if options.plugin {
-            // Before anything runs: the most likely thing to be missing.
-            repository::plugin_binary()?;
-            repository::launcher_binary()?;
-        }
+    /// Starts the container runtime, imports the images, attaches the plugin.
+    pub fn start<'a>(fixture: impl Into<Fixture<'a>>) -> Result<Self> {
+        let fixture = fixture.into();
+        check_binaries(fixture)?;
         let scratch = Scratch::create()?;
+        // Containers reach their root filesystem and the launcher through it, whoever they run as.
+        open_to_all(scratch.path())?;
         let territory = Territory::claim(scratch.path(), &scratch.label());
-        Self::assemble(scratch, Arc::clone(&territory), options).inspect_err(|_| {
+        Self::assemble(scratch, Arc::clone(&territory), fixture).inspect_err(|_| {
             eprintln!("{}", keep_logs(&territory));
             territory.clear();
         })
     }
 
-    fn assemble(
-        scratch: Scratch,
-        territory: Arc<Territory>,
-        options: NodeOptions<'_>,
-    ) -> Result<Self> {
-        let daemon = Daemon::start(&territory, options.containerd, options.daemon)?;
+    fn assemble(scratch: Scratch, territory: Arc<Territory>, fixture: Fixture<'_>) -> Result<Self> {
+        let sandboxing = fixture.plugin || fixture.guard;
+        let install = sandboxing.then(|| Install::create(&scratch)).transpose()?;
+        let guard = match &install {
+            Some(install) if fixture.guard => {
+                Some(install_guard(&scratch, install, fixture.runtime)?)
+            }
+            _ => None,
+        };
+        let setup = setup(&territory, guard.as_ref(), fixture)?;
+        let daemon = Daemon::start(&territory, fixture.runtime, setup)?;
         let cri = Cri::connect(scratch.path(), &daemon.socket())?;
-        for image in [images::PAUSE].iter().chain(options.images) {
+        for image in [images::PAUSE].iter().chain(fixture.images) {
             import(&daemon, &cri, image)?;
         }
-        let attached = if options.plugin {
-            Some(attach(&scratch, &territory)?)
-        } else {
-            None
+        let plugin = match &install {
+            Some(install) if fixture.plugin => {
+                let extra = guard.as_ref().filter(|_| fixture.introduced);
+                let extra = extra.map(introduction).unwrap_or_default();
+                Some(Plugin::start(&territory, install, &extra)?)
+            }
+            Some(install) => install.publish().map(|()| None)?,
+            None => None,
         };
         Ok(Self {
             scratch,
+            name: fixture.to_string(),
             daemon,
             cri,
-            attached,
+            install,
+            guard,
+            plugin,
             territory,
             pods: AtomicU32::new(0),
         })
+    }
+
+    /// What it is made of, like `containerd 2.3.7, plugin, guard`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// A pod to be run here. `name` is made unique.
@@ -108,18 +139,17 @@ impl Node {
 
     /// The plugin; an error on a node without one.
     pub fn plugin(&self) -> Result<&Plugin> {
-        self.attached
-            .as_ref()
-            .map(|(_, plugin)| plugin)
-            .context("this node has no plugin")
+        self.plugin.as_ref().context("this node has no plugin")
     }
 
-    /// The installation; an error on a node without the plugin.
+    /// The guard; an error on a node without one.
+    pub fn guard(&self) -> Result<&Guard> {
+        self.guard.as_ref().context("this node has no guard")
+    }
+
+    /// The installation; an error on a node without plugin and guard.
     pub fn install(&self) -> Result<&Install> {
-        self.attached
-            .as_ref()
-            .map(|(install, _)| install)
-            .context("this node has no plugin")
+        self.install.as_ref().context("this node sandboxes nothing")
     }
 
     /// Mounts below the scratch directory.
@@ -139,7 +169,7 @@ impl Node {
         self.plugin()?.start_again()
     }
 
-    /// Ends containerd, runs `meanwhile`, and starts containerd again; containers keep running.
+    /// Ends the runtime, runs `meanwhile`, and starts the runtime again; containers keep running.
     pub fn restart_daemon(&self, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
         self.daemon.stop()?;
         let outcome = meanwhile();
@@ -181,27 +211,58 @@ impl Drop for Node {
     }
 }
 
-fn import(daemon: &Daemon, cri: &Cri, image: &str) -> Result<()> {
-    let archive = images::archive(image)?;
-    let (socket, archive) = (daemon.socket(), archive.to_string_lossy().into_owned());
-    let arguments = [
-        &format!("--address={}", socket.display()),
-        "--namespace=k8s.io",
-        "images",
-        "import",
-        // Half the time of the transfer service, which gains nothing on one machine.
-        "--local",
-        &archive,
-    ];
-    subprocess::text(&daemon.tool("ctr"), &arguments, IMPORT_LIMIT)
-        .with_context(|| format!("cannot import the {image} image"))?;
-    cri.wait_for_image(&images::reference(image))
+/// Before anything runs: the most likely things to be missing.
+fn check_binaries(fixture: Fixture<'_>) -> Result<()> {
+    if fixture.plugin || fixture.guard {
+        repository::launcher_binary()?;
+    }
+    if fixture.plugin {
+        repository::plugin_binary()?;
+    }
+    if fixture.guard {
+        repository::guard_binary()?;
+    }
+    Ok(())
 }
 
-fn attach(scratch: &Scratch, territory: &Arc<Territory>) -> Result<(Install, Plugin)> {
-    let install = Install::create(scratch)?;
-    let plugin = Plugin::start(territory, &install)?;
-    Ok((install, plugin))
+fn install_guard(scratch: &Scratch, install: &Install, runtime: Runtime<'_>) -> Result<Guard> {
+    let caller = match runtime {
+        Runtime::Containerd(_) => Caller::Containerd,
+        Runtime::Crio(_) => Caller::Crio,
+    };
+    let runc = daemon::oci_runtime(scratch.path(), runtime)?;
+    Guard::install(scratch, &install.launcher(), &runc, caller)
+}
+
+fn setup<'a>(
+    territory: &'a Territory,
+    guard: Option<&Guard>,
+    fixture: Fixture<'_>,
+) -> Result<Setup<'a>> {
+    Ok(Setup {
+        home: territory.scratch(),
+        runc: daemon::oci_runtime(territory.scratch(), fixture.runtime)?,
+        guard: guard.map(Guard::binary),
+        nri: fixture.nri,
+        validator: fixture.daemon.validator,
+        required: fixture.daemon.required,
+    })
+}
+
+/// What the plugin is told of the guard.
+fn introduction(guard: &Guard) -> String {
+    format!(
+        "guarded_classes = [\"{SANDBOXED}\"]\nguard_state_dir = \"{}\"\n",
+        guard.records().display()
+    )
+}
+
+fn import(daemon: &Daemon, cri: &Cri, image: &str) -> Result<()> {
+    let reference = images::reference(image);
+    daemon
+        .import(&images::archive(image)?, &reference)
+        .with_context(|| format!("cannot import the {image} image"))?;
+    cri.wait_for_image(&reference)
 }
 
 /// Forgets the logs that earlier runs kept.
@@ -215,12 +276,18 @@ fn keep_logs(territory: &Territory) -> String {
     let copied = copy_files(&source, &target);
     match copied {
         Ok(()) => format!(
-            "logs are in {}; containerd's ends with:\n{}",
+            "logs are in {}; the runtime's ends with:\n{}",
             target.display(),
-            tail(&target.join("containerd.log"), 5)
+            tail(&runtime_log(&target), 5)
         ),
         Err(error) => format!("logs could not be kept: {error:#}"),
     }
+}
+
+fn runtime_log(directory: &Path) -> PathBuf {
+    let logs = ["containerd.log", "crio.log"].map(|name| directory.join(name));
+    let found = logs.iter().find(|path| path.exists());
+    found.unwrap_or(&logs[0]).clone()
 }
 
 fn copy_files(source: &Path, target: &Path) -> Result<()> {

@@ -29,11 +29,12 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Writes the configuration and starts the plugin; waits until the runtime has registered it.
-    pub fn start(territory: &Arc<Territory>, install: &Install) -> Result<Self> {
+    /// Writes the configuration, `extra` at its end, and starts the plugin; waits until the runtime has
+    /// registered it.
+    pub fn start(territory: &Arc<Territory>, install: &Install, extra: &str) -> Result<Self> {
         let binary = repository::plugin_binary()?;
         let home = territory.scratch().to_owned();
-        fs::write(config(&home), render(&home, install))
+        fs::write(config(&home), render(&home, install) + extra)
             .context("cannot write the plugin's configuration")?;
         let process = Mutex::new(spawn(territory, &binary)?);
         let plugin = Self {

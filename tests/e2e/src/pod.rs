@@ -12,16 +12,16 @@ use crate::node::Node;
 use crate::wait;
 
 mod container;
+mod created;
+mod namespaces;
 
-pub use self::container::{Container, ContainerRequest, Exit};
+pub use self::container::ContainerRequest;
+pub use self::created::{Container, Exit};
+pub use self::namespaces::FIRST_MAPPED_USER;
+use self::namespaces::Namespaces;
 
 /// The namespace of all test pods.
 pub const NAMESPACE: &str = "e2e";
-
-/// NODE, CONTAINER and POD of CRI's `NamespaceMode`: the host's network, a PID namespace per container.
-pub(crate) fn namespaces() -> Value {
-    json!({ "network": 2, "pid": 1, "ipc": 0 })
-}
 
 /// A pod to be run.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct PodRequest<'n> {
     name: String,
     handler: String,
     annotations: serde_json::Map<String, Value>,
+    namespaces: Namespaces,
+    privileged: bool,
 }
 
 impl<'n> PodRequest<'n> {
@@ -40,6 +42,8 @@ impl<'n> PodRequest<'n> {
             name: node.unique(name),
             handler: SANDBOXED.to_owned(),
             annotations,
+            namespaces: Namespaces::default(),
+            privileged: false,
         }
     }
 
@@ -55,6 +59,30 @@ impl<'n> PodRequest<'n> {
         self
     }
 
+    /// Gives the pod a user namespace, as `hostUsers: false` does, and with it a network namespace.
+    pub fn user_namespace(mut self) -> Self {
+        self.namespaces.users = true;
+        self
+    }
+
+    /// Lets all containers share one PID namespace, as `shareProcessNamespace: true` does.
+    pub fn share_pid(mut self) -> Self {
+        self.namespaces.share_pid();
+        self
+    }
+
+    /// Lets all containers use the host's PID namespace, as `hostPID: true` does.
+    pub fn host_pid(mut self) -> Self {
+        self.namespaces.host_pid();
+        self
+    }
+
+    /// Allows privileged containers.
+    pub fn privileged(mut self) -> Self {
+        self.privileged = true;
+        self
+    }
+
     /// Creates and starts the pod sandbox.
     pub fn run(self) -> Result<Pod<'n>> {
         let files = self.node.scratch().join("pods").join(&self.name);
@@ -66,7 +94,10 @@ impl<'n> PodRequest<'n> {
             "log_directory": files,
             "linux": {
                 "cgroup_parent": format!("/{}", self.node.cgroup()),
-                "security_context": { "namespace_options": namespaces() },
+                "security_context": {
+                    "namespace_options": self.namespaces.to_json(),
+                    "privileged": self.privileged,
+                },
             },
         });
         let path = files.join("pod.json");
@@ -82,6 +113,7 @@ impl<'n> PodRequest<'n> {
             uid,
             id,
             files,
+            namespaces: self.namespaces,
             removed: false,
         })
     }
@@ -95,6 +127,7 @@ pub struct Pod<'n> {
     uid: String,
     id: String,
     files: PathBuf,
+    namespaces: Namespaces,
     removed: bool,
 }
 
@@ -114,6 +147,11 @@ impl<'n> Pod<'n> {
         &self.uid
     }
 
+    /// The ID of the pod sandbox.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// A container that runs `command` in place of the image's entrypoint.
     pub fn container(&self, image: &str, command: &[&str]) -> ContainerRequest<'_> {
         ContainerRequest::new(self, image, command)
@@ -127,6 +165,9 @@ impl<'n> Pod<'n> {
 
     fn take_away(&self) -> Result<()> {
         let pods = self.node.cri();
+        if self.node.daemon().is_patient() {
+            let _ = pods.remove_containers_of(&self.id);
+        }
         // The runtime refuses to remove a sandbox whose shim is just going away; a kubelet tries again.
         wait::until(
             &format!("the end of pod {}", self.name),

@@ -29,6 +29,16 @@ pub fn launcher_binary() -> Result<PathBuf> {
     built_binary("KUBEFENCE_NONO", "nono")
 }
 
+/// The guard binary: `$KUBEFENCE_GUARD`, else `./nono-runc`.
+pub fn guard_binary() -> Result<PathBuf> {
+    built_binary("KUBEFENCE_GUARD", "nono-runc")
+}
+
+/// The operator's command: `$KUBEFENCE_COMMAND`, else `./kubefence`.
+pub fn command_binary() -> Result<PathBuf> {
+    built_binary("KUBEFENCE_COMMAND", "kubefence")
+}
+
 fn built_binary(variable: &str, name: &str) -> Result<PathBuf> {
     let path = std::env::var_os(variable).map_or_else(|| root().join(name), PathBuf::from);
     if !path.is_file() {

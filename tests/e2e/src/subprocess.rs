@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,16 @@ use crate::wait;
 
 /// Runs a program to its end under coreutils' `timeout`, whatever its exit code.
 pub fn output(program: &Path, arguments: &[&str], limit: Duration) -> Result<Output> {
+    output_with(program, arguments, &[], limit)
+}
+
+/// Like [`output`], with additional environment variables.
+pub fn output_with(
+    program: &Path,
+    arguments: &[&str],
+    variables: &[(&str, PathBuf)],
+    limit: Duration,
+) -> Result<Output> {
     Command::new("timeout")
         // In the foreground, so that Ctrl-C reaches it: debootstrap has mounts to take away.
         .args([
@@ -23,6 +33,7 @@ pub fn output(program: &Path, arguments: &[&str], limit: Duration) -> Result<Out
         ])
         .arg(program)
         .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot run {}", program.display()))
@@ -30,7 +41,17 @@ pub fn output(program: &Path, arguments: &[&str], limit: Duration) -> Result<Out
 
 /// Like [`output`], but a failure is an error that carries what the program printed on stderr.
 pub fn text(program: &Path, arguments: &[&str], limit: Duration) -> Result<String> {
-    let output = output(program, arguments, limit)?;
+    text_with(program, arguments, &[], limit)
+}
+
+/// Like [`text`], with additional environment variables.
+pub fn text_with(
+    program: &Path,
+    arguments: &[&str],
+    variables: &[(&str, PathBuf)],
+    limit: Duration,
+) -> Result<String> {
+    let output = output_with(program, arguments, variables, limit)?;
     if !output.status.success() {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let verb = arguments

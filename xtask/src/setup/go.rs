@@ -1,4 +1,6 @@
-//! Go tools: `go install` of a pinned version into a directory of its own.
+//! Go tools: `go install` of a pinned version into a directory of its own, and the C programs of such a module.
+
+mod c;
 
 use std::fs;
 use std::path::Path;
@@ -17,13 +19,17 @@ pub(crate) fn install(repository: &Path, tools: &Path, tool: &GoTool, version: &
         println!("{name}: installed");
         return Ok(());
     }
-    println!("{name}: building, about a minute with cold caches");
+    println!("{name}: building, some minutes with cold caches");
     let began = Instant::now();
     // Built aside and renamed, so that an interrupted build is never taken for an installed tool.
     let partial = tools.join(format!(".partial-{name}"));
     remove(&partial)?;
     fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
     build(repository, tool, version, &partial)?;
+    for (program, sources) in &tool.c_programs {
+        let module = c::module_directory(repository, tool, version)?;
+        c::compile(&module.join(sources), &partial.join(program))?;
+    }
     remove(&home)?;
     fs::rename(&partial, &home).with_context(|| format!("cannot rename {}", partial.display()))?;
     println!("{name}: built in {} s", began.elapsed().as_secs());
@@ -52,7 +58,7 @@ fn build(repository: &Path, tool: &GoTool, version: &str, into: &Path) -> Result
         }
     }
     let status = go.status().context(
-        "cannot run go: install Go 1.24 or newer (https://go.dev/dl) and put it on PATH",
+        "cannot run go: install Go 1.26.3 or newer (https://go.dev/dl) and put it on PATH",
     )?;
     if !status.success() {
         bail!(

@@ -34,6 +34,9 @@ pub(crate) struct GoTool {
     #[serde(default)]
     pub(crate) tags: Vec<String>,
     pub(crate) cgo: bool,
+    /// C programs of the module by name, each with the directory of its sources.
+    #[serde(default, rename = "c-programs")]
+    pub(crate) c_programs: BTreeMap<String, String>,
     /// A directory of the repository whose go.mod and go.sum pin the tool.
     pub(crate) pinned_in: Option<String>,
 }
@@ -115,8 +118,10 @@ impl GoTool {
 
     /// File names of the built commands.
     pub(crate) fn binaries(&self) -> impl Iterator<Item = String> {
-        self.packages()
-            .map(|package| package.rsplit('/').next().unwrap_or_default().to_owned())
+        let commands = self
+            .packages()
+            .map(|package| package.rsplit('/').next().unwrap_or_default().to_owned());
+        commands.chain(self.c_programs.keys().cloned())
     }
 }
 
@@ -145,5 +150,19 @@ mod tests {
     fn a_misspelt_key_of_a_cargo_tool_is_an_error() {
         let text = r#"tool = { version = "1.0.0", lock = false }"#;
         assert!(toml::from_str::<BTreeMap<String, CargoTool>>(text).is_err());
+    }
+    #[test]
+    fn c_programs_are_among_the_binaries_of_a_tool() {
+        let text = r#"
+            name = "tool"
+            module = "example.com/tool"
+            commands = [".", "cmd/server"]
+            versions = ["1.0.0"]
+            cgo = false
+            c-programs = { pins = "pins/src" }
+        "#;
+        let tool: GoTool = toml::from_str(text).unwrap();
+        let binaries: Vec<String> = tool.binaries().collect();
+        assert_eq!(binaries, ["tool", "server", "pins"]);
     }
 }

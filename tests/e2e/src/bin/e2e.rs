@@ -5,30 +5,23 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
-use e2e::checks::{self, Check, On, Run};
-use e2e::cleanup;
-use e2e::daemon::DaemonOptions;
-use e2e::images;
-use e2e::node::{self, Node, NodeOptions};
-use e2e::repository::Versions;
+use e2e::checks::{self, Check, Ground, Run};
+use e2e::cleanup::{self, Leftovers};
+use e2e::node::{self, Node};
 use e2e::terminal::{Style, progress};
+use e2e::wait;
 
-const IMAGES: [&str; 6] = [
-    images::BUSYBOX,
-    images::SCRATCH,
-    images::HOSTILE,
-    images::REDIRECT,
-    images::GRASPING,
-    images::DEBIAN,
-];
+/// What removing the last containers of a node may take.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Parser)]
 #[command(about = "Checks on real container runtimes")]
 struct Cli {
-    /// Run only the checks whose line contains this (`2.3.7`, `annotation`, …)
+    /// Run only the checks whose line contains this (`2.3.7`, `CRI-O`, `annotation`, …)
     #[arg(long, value_name = "SUBSTR", default_value = "")]
     filter: String,
     /// Print the checks instead of running them
@@ -48,7 +41,6 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<bool> {
-    let versions = Versions::read()?;
     let mut suite = Suite {
         style: Style::of_stdout(),
         passed: 0,
@@ -58,18 +50,18 @@ fn run(cli: &Cli) -> Result<bool> {
     if !cli.list {
         node::forget_logs();
     }
-    for (position, containerd) in versions.of("containerd")?.iter().enumerate() {
+    for ground in Ground::all()? {
         let selected: Vec<Check> = checks::all()
             .into_iter()
-            .filter(|check| check.versions == On::All || position == 0)
-            .filter(|check| line(containerd, check.name).contains(&cli.filter))
+            .filter(|check| ground.has(check))
+            .filter(|check| line(&ground, check.name).contains(&cli.filter))
             .collect();
         if cli.list {
             selected
                 .iter()
-                .for_each(|check| println!("{}", line(containerd, check.name)));
+                .for_each(|check| println!("{}", line(&ground, check.name)));
         } else {
-            suite.run_all(containerd, &selected);
+            suite.run_all(&ground, &selected);
         }
     }
     if cli.list {
@@ -84,8 +76,8 @@ fn run(cli: &Cli) -> Result<bool> {
     Ok(suite.failed == 0)
 }
 
-fn line(containerd: &str, name: &str) -> String {
-    format!("containerd {containerd}: {name}")
+fn line(ground: &Ground, name: &str) -> String {
+    format!("{ground}: {name}")
 }
 
 /// A name, and what to run on the shared node.
@@ -99,53 +91,45 @@ struct Suite {
 }
 
 impl Suite {
-    fn run_all(&mut self, containerd: &str, selected: &[Check]) {
+    fn run_all(&mut self, ground: &Ground, selected: &[Check]) {
         let shared = selected.iter().filter_map(|check| match check.run {
             Run::Shared(run) => Some((check.name, run)),
             Run::Own(_) => None,
         });
-        self.run_shared(containerd, &shared.collect::<Vec<_>>());
+        self.run_shared(ground, &shared.collect::<Vec<_>>());
         for check in selected {
             if let Run::Own(run) = check.run {
-                self.report(&line(containerd, check.name), guarded(|| run(containerd)));
+                self.report(&line(ground, check.name), guarded(|| run(ground.version())));
             }
         }
     }
 
-    fn run_shared(&mut self, containerd: &str, selected: &[SharedCheck]) {
+    fn run_shared(&mut self, ground: &Ground, selected: &[SharedCheck]) {
         if selected.is_empty() {
             return;
         }
-        progress(&format!(
-            "starting the shared node, containerd {containerd}"
-        ));
-        let options = NodeOptions {
-            containerd,
-            images: &IMAGES,
-            plugin: true,
-            daemon: DaemonOptions::default(),
-        };
-        let node = Node::start(options);
+        progress(&format!("starting the shared node, {ground}"));
+        let node = ground.start_shared();
         let failed_before = self.failed;
         for (name, run) in selected {
             let outcome = match &node {
                 Ok(node) => guarded(|| run(node)),
                 Err(error) => Err(anyhow!("the node did not start: {error:#}")),
             };
-            self.report(&line(containerd, name), outcome);
+            self.report(&line(ground, name), outcome);
         }
         let Ok(node) = node else { return };
         if self.failed > failed_before {
             eprintln!("{}", node.save_logs());
         }
-        let leftovers = node.finish();
+        let leftovers = end(node);
         let clean = if leftovers.is_empty() {
             Ok(())
         } else {
             Err(anyhow!("{}", leftovers.join(", ")))
         };
         self.report(
-            &line(containerd, "the shared node leaves nothing behind"),
+            &line(ground, "the shared node leaves nothing behind"),
             clean,
         );
     }
@@ -164,6 +148,28 @@ impl Suite {
             }
         }
     }
+}
+
+/// Ends a node; says what did not go by itself, the guard's records included.
+fn end(node: Node) -> Leftovers {
+    let mut leftovers = Leftovers::new();
+    if let Err(error) = no_record_stays(&node) {
+        leftovers.push(format!("{error:#}"));
+    }
+    leftovers.extend(node.finish());
+    leftovers
+}
+
+/// Removes all pods and waits for the end of the guard's records of them.
+fn no_record_stays(node: &Node) -> Result<()> {
+    let guard = node.guard()?;
+    node.cri().remove_all_pods()?;
+    let mut present = Vec::new();
+    wait::until("the end of the guard's records", REMOVAL_LIMIT, || {
+        present = guard.record_files()?;
+        Ok(present.is_empty().then_some(()))
+    })
+    .with_context(|| format!("records of the guard: {present:?}"))
 }
 
 /// A check that panics fails; the others still run.

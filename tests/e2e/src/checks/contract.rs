@@ -25,7 +25,10 @@ pub(super) const CHECKS: &[Check] = &[
         launcher_is_mounted,
     ),
     shared("/nono cannot be written from inside", mount_is_read_only),
-    shared("the bundle's args are wrapped", bundle_args),
+    shared(
+        "the runtime's spec has wrapped args, and the bundle's are pinned to a plan and to variables",
+        wrapped_args,
+    ),
     shared(
         "the bundle mounts /nono read-only, private, nosuid, nodev",
         bundle_mount,
@@ -68,7 +71,7 @@ fn launcher_is_mounted(node: &Node) -> Result<()> {
 
 fn mount_is_read_only(node: &Node) -> Result<()> {
     let pod = node.pod("read-only").run()?;
-    // exec is not sandboxed, so only the mount can be what refuses.
+    // EROFS is the mount's; the sandbox would say EACCES.
     let container = pod.container(BUSYBOX, &SLEEP).start()?;
     let output = container.exec(&["/app/tool", "write", "/nono/nono", "write", "/nono/new"])?;
     ensure!(
@@ -78,19 +81,37 @@ fn mount_is_read_only(node: &Node) -> Result<()> {
     Ok(())
 }
 
-fn bundle_args(node: &Node) -> Result<()> {
-    let spec = spec_of_sleeper(node)?;
-    let expected = json!([
-        "/nono/nono",
-        "wrap",
-        "--profile",
-        "default",
-        "--",
-        "sleep",
-        "300"
-    ]);
-    let args = &spec["process"]["args"];
-    ensure!(*args == expected, "args are {args}");
+fn wrapped_args(node: &Node) -> Result<()> {
+    let pod = node.pod("args").run()?;
+    let container = pod.container(BUSYBOX, &SLEEP).start()?;
+    let contract = ["/nono/nono", "wrap", "--profile", "default"];
+    let args = container.inspect()?["info"]["runtimeSpec"]["process"]["args"].take();
+    let expected = [&contract[..], &["--"], &SLEEP].concat();
+    ensure!(args == json!(expected), "the runtime's args are {args}");
+
+    let bundle = container.oci_spec()?["process"]["args"].take();
+    let args: Vec<&str> = bundle
+        .as_array()
+        .map(|args| args.iter().filter_map(Value::as_str).collect())
+        .context("the bundle has no args")?;
+    let link = node.install()?.directory().join("profiles/default.json");
+    let plan = fs::read_link(&link).with_context(|| format!("{} is no link", link.display()))?;
+    let plan = plan.file_stem().unwrap_or_default().to_string_lossy();
+    let pinned = [&contract[..], &["--plan", &plan]].concat();
+    let variables = args
+        .strip_prefix(pinned.as_slice())
+        .and_then(|rest| rest.strip_suffix([&["--"], &SLEEP[..]].concat().as_slice()))
+        .with_context(|| format!("the bundle's args are {bundle}, should begin with {pinned:?}"))?;
+    ensure!(
+        variables.chunks(2).all(|pair| pair[0] == "--var"),
+        "the variables are {variables:?}"
+    );
+    for expected in ["HOME=/root", "WORKDIR=/", "ENTRYPOINT=sleep"] {
+        ensure!(
+            variables.contains(&expected),
+            "no {expected} in {variables:?}"
+        );
+    }
     Ok(())
 }
 

@@ -1,23 +1,22 @@
-//! Restarts, hangs and absences. Each check has a node of its own.
+//! Restarts, hangs and absences, with the plugin alone but where a check says otherwise. Each check has a node of its
+//! own.
 //!
-//! A plugin that is not there at all is not asked: without a wrapper around the OCI runtime, its containers start
-//! unsandboxed unless the pod requires the plugin by annotation. That gap is documented, and not asserted here.
+//! A plugin that is not there at all is not asked: without the guard its containers start unsandboxed, unless the pod
+//! requires the plugin by annotation, or the node requires it for every pod.
 
 use std::fs;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Check, own};
-use crate::daemon::DaemonOptions;
+use super::confinement::{BARE, CONFINED, LIMIT, PROBE, SLEEP, printed, probing, sleeping};
+use super::{Check, On, own, own_on};
+use crate::daemon::{BASELINE, DaemonOptions};
 use crate::images::{self, BUSYBOX};
-use crate::node::{Node, NodeOptions};
+use crate::node::{Fixture, Node, NodeOptions};
 use crate::pod::{Container, Pod};
 use crate::wait;
 
-const LIMIT: Duration = Duration::from_secs(20);
-const SLEEP: [&str; 2] = ["sleep", "300"];
 const REQUIRED: (&str, &str) = ("required-plugins.noderesource.dev", r#"["nono-nri"]"#);
 
 pub(super) const CHECKS: &[Check] = &[
@@ -41,10 +40,23 @@ pub(super) const CHECKS: &[Check] = &[
         "a pod that requires the plugin is refused while the plugin is down",
         required_plugin,
     ),
+    own_on(
+        On::First,
+        "a node that requires the plugin of every pod refuses plain pods, too, while the plugin is down",
+        required_of_all,
+    ),
+    own(
+        "a handler with the guard needs no validator: without the plugin its containers are confined; control: others \
+         are bare",
+        no_validator,
+    ),
 ];
 
 fn node(containerd: &str, validator: bool) -> Result<Node> {
-    let daemon = DaemonOptions { validator };
+    let daemon = DaemonOptions {
+        validator,
+        ..DaemonOptions::default()
+    };
     Node::start(NodeOptions {
         containerd,
         images: &[images::BUSYBOX],
@@ -196,6 +208,50 @@ fn required_plugin(containerd: &str) -> Result<()> {
     );
     node.start_plugin_again()?;
     sandboxed(&pod.container(BUSYBOX, &SLEEP).name("after").start()?)
+}
+
+/// The opt-in whose danger docs/configuration.md tells.
+fn required_of_all(containerd: &str) -> Result<()> {
+    let daemon = DaemonOptions {
+        validator: true,
+        required: true,
+    };
+    let node = Node::start(NodeOptions {
+        containerd,
+        images: &[images::BUSYBOX],
+        plugin: true,
+        daemon,
+    })?;
+    let pod = node.pod("plain").handler(BASELINE).run()?;
+    sleeping(&pod, "before").context("control: with the plugin")?;
+    node.plugin()?.stop()?;
+    // The first may fail at the closed validator, the next ones only at the list.
+    for name in ["without-1", "without-2", "without-3"] {
+        let message = pod.container(BUSYBOX, &SLEEP).name(name).refusal()?;
+        ensure!(
+            name == "without-1" || message.contains("nono-nri"),
+            "the refusal does not name the plugin: {message}"
+        );
+    }
+    node.start_plugin_again()?;
+    sleeping(&pod, "after").map(drop)
+}
+
+fn no_validator(containerd: &str) -> Result<()> {
+    let plain = Fixture::containerd(containerd).images(&[BUSYBOX]).plugin();
+    for (fixture, expected) in [(plain, BARE), (plain.guard(), CONFINED)] {
+        let node = Node::start(fixture)?;
+        let pod = node.pod("alone").run()?;
+        node.plugin()?.stop()?;
+        // The runtime drops a closed validator only after it has failed one creation.
+        let container = ["alone-1", "alone-2", "alone-3"]
+            .into_iter()
+            .find_map(|name| probing(&pod, &PROBE).name(name).create().ok())
+            .context("no container was created while the plugin was away")?;
+        container.start()?;
+        printed(&container, &PROBE, expected).with_context(|| node.name().to_owned())?;
+    }
+    Ok(())
 }
 
 fn gone(path: &std::path::Path) -> Result<()> {

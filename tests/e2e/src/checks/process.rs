@@ -1,16 +1,15 @@
 //! The workload is started as it would have been: identity, directories, exit status, signals.
 
 use std::fs;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
-use super::{Check, shared, shared_once};
+use super::confinement::{BARE, CONFINED, LIMIT, PROBE, printed, probing};
+use super::{Check, On, own_on, shared, shared_once};
+use crate::daemon::{BASELINE, SANDBOXED};
 use crate::images::{BUSYBOX, SCRATCH};
-use crate::node::Node;
-use crate::pod::ContainerRequest;
-
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::node::{Fixture, Node};
+use crate::pod::{ContainerRequest, FIRST_MAPPED_USER};
 
 pub(super) const CHECKS: &[Check] = &[
     shared("exit statuses pass through", exit_statuses),
@@ -18,9 +17,18 @@ pub(super) const CHECKS: &[Check] = &[
         "a missing command exits 127, one that cannot be executed 126",
         missing_commands,
     ),
-    shared_once(
+    own_on(
+        On::First,
         "the launcher's own failure exits 125 and says why in one line",
         launcher_failure,
+    ),
+    shared_once(
+        "a plan that is missing is the guard's to refuse, before the launcher would",
+        missing_plan,
+    ),
+    shared(
+        "in a user namespace, process and exec are confined; control: a pod of another handler is not",
+        user_namespace,
     ),
     shared(
         "SIGTERM reaches the workload, which ends with its own status",
@@ -69,19 +77,61 @@ fn missing_commands(node: &Node) -> Result<()> {
     Ok(())
 }
 
-fn launcher_failure(node: &Node) -> Result<()> {
-    let plan = node.install()?.directory().join("profiles/default.json");
-    let aside = plan.with_extension("aside");
+/// On a node without the guard, which would see it first.
+fn launcher_failure(containerd: &str) -> Result<()> {
+    let node = Node::start(Fixture::containerd(containerd).images(&[BUSYBOX]).plugin())?;
     let pod = node.pod("launcher").run()?;
     let container = pod.container(BUSYBOX, &["true"]).create()?;
-    fs::rename(&plan, &aside).with_context(|| format!("cannot rename {}", plan.display()))?;
-    let outcome = container.start().and_then(|()| container.wait(LIMIT));
-    fs::rename(&aside, &plan)?;
-    let output = outcome?.expect(125)?;
+    let exit = without_plan(&node, || {
+        container.start()?;
+        container.wait(LIMIT)
+    })?;
+    let output = exit.expect(125)?;
     ensure!(
         output.lines().count() == 1 && output.contains("default"),
         "it says {output:?}"
     );
+    Ok(())
+}
+
+fn missing_plan(node: &Node) -> Result<()> {
+    let pod = node.pod("planless").run()?;
+    let container = pod.container(BUSYBOX, &["true"]).create()?;
+    let message = without_plan(node, || match container.start() {
+        Ok(()) => bail!("the container was started without a plan"),
+        Err(error) => Ok(format!("{error:#}").replace("\\\"", "\"")),
+    })?;
+    ensure!(
+        message.contains("no profile \"default\" is published"),
+        "the refusal says {message}"
+    );
+    container.remove()?;
+    run(node, &["true"], 0, |r| r).map(drop)
+}
+
+/// Runs `meanwhile` while the profile `default` has no plan.
+fn without_plan<T>(node: &Node, meanwhile: impl FnOnce() -> Result<T>) -> Result<T> {
+    let plan = node.install()?.directory().join("profiles/default.json");
+    let aside = plan.with_extension("aside");
+    fs::rename(&plan, &aside).with_context(|| format!("cannot rename {}", plan.display()))?;
+    let outcome = meanwhile();
+    fs::rename(&aside, &plan)?;
+    outcome
+}
+
+/// What `hostUsers: false` gives a pod.
+pub(super) fn user_namespace(node: &Node) -> Result<()> {
+    for (handler, expected) in [(BASELINE, BARE), (SANDBOXED, CONFINED)] {
+        let pod = node.pod("mapped").handler(handler).user_namespace().run()?;
+        let container = probing(&pod, &PROBE).start()?;
+        let map = fs::read_to_string(format!("/proc/{}/uid_map", container.pid()?))?;
+        let first = FIRST_MAPPED_USER.to_string();
+        ensure!(
+            map.split_whitespace().nth(1) == Some(&first),
+            "its user namespace maps {map:?}"
+        );
+        printed(&container, &PROBE, expected).with_context(|| format!("handler {handler}"))?;
+    }
     Ok(())
 }
 

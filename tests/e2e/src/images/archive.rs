@@ -5,7 +5,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
@@ -82,10 +82,15 @@ fn image_config(config: &ImageConfig, diff_id: &str) -> Value {
                 .map(|(key, value)| format!("{key}={value}")),
         )
         .collect();
+    let volumes: Map<String, Value> = config
+        .volumes
+        .iter()
+        .map(|path| ((*path).to_owned(), json!({})))
+        .collect();
     json!({
         "architecture": architecture(),
         "os": "linux",
-        "config": { "Env": env, "Entrypoint": config.entrypoint },
+        "config": { "Env": env, "Entrypoint": config.entrypoint, "Volumes": volumes },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
     })
 }

@@ -39,8 +39,8 @@ pub(super) fn recipe() -> Result<Recipe> {
         ("LC_ALL", "hostile.UTF-8"),
     ];
     let config = ImageConfig {
-        entrypoint: &[],
         env,
+        ..ImageConfig::default()
     };
     Ok(Recipe {
         key,

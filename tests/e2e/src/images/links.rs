@@ -27,8 +27,8 @@ fn derive(name: &str, links: Vec<Link>, env: Vec<(&'static str, &'static str)>) 
     Ok(Recipe {
         key: format!("{name} {links:?} {env:?} {}", base.key),
         config: ImageConfig {
-            entrypoint: &[],
             env,
+            ..ImageConfig::default()
         },
         fill: Box::new(move |root| {
             (base.fill)(root)?;

@@ -52,6 +52,7 @@ fn compile(name: &str, flags: &[&str], target: &Path) -> Result<()> {
         .with_context(|| format!("cannot compile {name}"))
 }
 
-fn path(name: &str) -> PathBuf {
+/// Where a source lies.
+pub(super) fn path(name: &str) -> PathBuf {
     repository::root().join("tests/e2e/probe").join(name)
 }

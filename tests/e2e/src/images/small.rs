@@ -50,7 +50,7 @@ pub(super) fn scratch() -> Result<Recipe> {
     let key = format!("scratch 1 {}", probe::source(PROBE)?);
     let config = ImageConfig {
         entrypoint: &["/probe"],
-        env: Vec::new(),
+        ..ImageConfig::default()
     };
     Ok(Recipe {
         key,
@@ -63,7 +63,7 @@ pub(super) fn pause() -> Result<Recipe> {
     let key = format!("pause 1 {}", probe::source(PROBE)?);
     let config = ImageConfig {
         entrypoint: &["/pause", "trap", "0"],
-        env: Vec::new(),
+        ..ImageConfig::default()
     };
     Ok(Recipe {
         key,

@@ -1,16 +1,15 @@
-//! One container: request, life, exit.
+//! A container to be created.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Output;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
-use super::{Pod, namespaces};
+use super::Pod;
+use super::created::{Container, Exit};
+use super::namespaces::Namespaces;
 use crate::images;
-use crate::wait;
 
 /// The paths that a kubelet asks to be masked and made read-only.
 const MASKED: [&str; 9] = [
@@ -39,7 +38,10 @@ pub struct ContainerRequest<'p> {
     name: String,
     config: Map<String, Value>,
     security: Map<String, Value>,
+    namespaces: Namespaces,
     mounts: Vec<Value>,
+    devices: Vec<Value>,
+    annotations: Map<String, Value>,
 }
 
 impl<'p> ContainerRequest<'p> {
@@ -48,7 +50,6 @@ impl<'p> ContainerRequest<'p> {
         config.insert("image".into(), json!({ "image": images::reference(image) }));
         config.insert("command".into(), json!(command));
         let mut security = Map::new();
-        security.insert("namespace_options".into(), namespaces());
         security.insert("masked_paths".into(), json!(MASKED));
         security.insert("readonly_paths".into(), json!(READ_ONLY));
         Self {
@@ -56,7 +57,10 @@ impl<'p> ContainerRequest<'p> {
             name: "main".to_owned(),
             config,
             security,
+            namespaces: pod.namespaces.clone(),
             mounts: Vec::new(),
+            devices: Vec::new(),
+            annotations: Map::new(),
         }
     }
 
@@ -103,12 +107,51 @@ impl<'p> ContainerRequest<'p> {
     }
 
     /// Drops every capability.
-    pub fn without_capabilities(mut self) -> Self {
-        self.security.insert(
-            "capabilities".into(),
-            json!({ "drop_capabilities": ["ALL"] }),
-        );
+    pub fn without_capabilities(self) -> Self {
+        self.capabilities("drop_capabilities", &["ALL"])
+    }
+
+    /// Adds capabilities, named without `CAP_`.
+    pub fn add_capabilities(self, names: &[&str]) -> Self {
+        self.capabilities("add_capabilities", names)
+    }
+
+    /// Lifts all limits of the container runtime; the pod must allow it ([`super::PodRequest::privileged`]).
+    pub fn privileged(mut self) -> Self {
+        self.security.insert("privileged".into(), json!(true));
+        self.security.remove("masked_paths");
+        self.security.remove("readonly_paths");
         self
+    }
+
+    /// Enters the PID namespace of another container of the pod, as an ephemeral container with a target does.
+    pub fn pid_of(mut self, other: &Container<'_>) -> Self {
+        self.namespaces.pid_of(other.id());
+        self
+    }
+
+    /// Uses the host's PID namespace.
+    pub fn host_pid(mut self) -> Self {
+        self.namespaces.host_pid();
+        self
+    }
+
+    /// Adds an annotation of the container.
+    pub fn annotation(mut self, key: &str, value: &str) -> Self {
+        self.annotations.insert(key.to_owned(), json!(value));
+        self
+    }
+
+    /// Passes a device of the host, readable and writable.
+    pub fn device(mut self, host: &str, container: &str) -> Self {
+        self.devices
+            .push(json!({ "host_path": host, "container_path": container, "permissions": "rwm" }));
+        self
+    }
+
+    /// Gives the container a terminal.
+    pub fn tty(self) -> Self {
+        self.set("tty", json!(true))
     }
 
     /// Makes the root filesystem read-only.
@@ -121,6 +164,12 @@ impl<'p> ContainerRequest<'p> {
     pub fn default_seccomp(mut self) -> Self {
         self.security
             .insert("seccomp".into(), json!({ "profile_type": 0 }));
+        self
+    }
+
+    fn capabilities(mut self, change: &str, names: &[&str]) -> Self {
+        let entry = self.security.entry("capabilities");
+        entry.or_insert_with(|| json!({}))[change] = json!(names);
         self
     }
 
@@ -142,8 +191,18 @@ impl<'p> ContainerRequest<'p> {
             "metadata".into(),
             json!({ "name": self.name, "attempt": 0 }),
         );
+        // As a kubelet does; it is from here that CRI-O tells NRI plugins the container's name.
+        self.config.insert(
+            "labels".into(),
+            json!({ "io.kubernetes.container.name": self.name }),
+        );
         self.config.insert("log_path".into(), json!(log));
         self.config.insert("mounts".into(), json!(self.mounts));
+        self.config.insert("devices".into(), json!(self.devices));
+        self.config
+            .insert("annotations".into(), json!(self.annotations));
+        let namespaces = self.namespaces.to_json();
+        self.security.insert("namespace_options".into(), namespaces);
         self.config
             .insert("linux".into(), json!({ "security_context": self.security }));
         let path = self.pod.files.join(format!("{}.json", self.name));
@@ -158,11 +217,8 @@ impl<'p> ContainerRequest<'p> {
             &pod_file.to_string_lossy(),
         ];
         let id = self.pod.node.cri().call(&arguments)?;
-        Ok(Container {
-            pod: self.pod,
-            id,
-            log: self.pod.files.join(log),
-        })
+        let log = self.pod.files.join(log);
+        Ok(Container::new(self.pod, id, log))
     }
 
     /// Creates and starts the container.
@@ -184,167 +240,4 @@ impl<'p> ContainerRequest<'p> {
             Err(error) => Ok(format!("{error:#}")),
         }
     }
-}
-
-/// How a container ended.
-#[derive(Debug)]
-pub struct Exit {
-    /// Exit status.
-    pub code: i64,
-    /// Everything it printed, stdout and stderr, in order.
-    pub output: String,
-}
-
-impl Exit {
-    /// The output, if the status is 0.
-    pub fn success(self) -> Result<String> {
-        self.expect(0)
-    }
-
-    /// The output, if the status is `code`.
-    pub fn expect(self, code: i64) -> Result<String> {
-        ensure!(
-            self.code == code,
-            "exit status {} instead of {code}, output: {}",
-            self.code,
-            self.output.trim()
-        );
-        Ok(self.output)
-    }
-}
-
-/// A created container.
-#[derive(Debug)]
-pub struct Container<'p> {
-    pod: &'p Pod<'p>,
-    id: String,
-    log: PathBuf,
-}
-
-impl Container<'_> {
-    /// The container ID.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Starts it.
-    pub fn start(&self) -> Result<()> {
-        self.pod.node.cri().call(&["start", &self.id]).map(drop)
-    }
-
-    /// `crictl inspect`.
-    pub fn inspect(&self) -> Result<Value> {
-        self.pod
-            .node
-            .cri()
-            .json(&["inspect", "--output", "json", &self.id])
-    }
-
-    /// The OCI spec it was created from.
-    pub fn oci_spec(&self) -> Result<Value> {
-        let path = self.pod.node.daemon().bundle(&self.id).join("config.json");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
-    }
-
-    /// The host's view of its root filesystem while it runs.
-    pub fn rootfs(&self) -> PathBuf {
-        self.pod.node.daemon().bundle(&self.id).join("rootfs")
-    }
-
-    /// Runs a command inside, unsandboxed as the runtime does it, and returns stdout.
-    pub fn exec(&self, command: &[&str]) -> Result<String> {
-        let arguments: Vec<&str> = ["exec", "--sync", &self.id]
-            .iter()
-            .chain(command)
-            .copied()
-            .collect();
-        self.pod.node.cri().call(&arguments)
-    }
-
-    /// Like [`Container::exec`], whatever the exit status.
-    pub fn exec_output(&self, command: &[&str]) -> Result<Output> {
-        let arguments: Vec<&str> = ["exec", "--sync", &self.id]
-            .iter()
-            .chain(command)
-            .copied()
-            .collect();
-        self.pod.node.cri().output(&arguments)
-    }
-
-    /// What it printed so far, without the timestamps of the log format.
-    pub fn output(&self) -> Result<String> {
-        let raw =
-            fs::read(&self.log).with_context(|| format!("cannot read {}", self.log.display()))?;
-        Ok(parse_log(&String::from_utf8_lossy(&raw)))
-    }
-
-    /// Waits until the output contains `text`; an error if the container ends without it.
-    pub fn wait_for_output(&self, text: &str, limit: Duration) -> Result<()> {
-        wait::until(&format!("container output {text:?}"), limit, || {
-            let exited = self.inspect()?["status"]["state"] == "CONTAINER_EXITED";
-            let output = self.output().unwrap_or_default();
-            let found = output.contains(text);
-            ensure!(
-                found || !exited,
-                "it ended without {text:?}, output: {}",
-                output.trim()
-            );
-            Ok(found.then_some(()))
-        })
-    }
-
-    /// Waits for its end.
-    pub fn wait(&self, limit: Duration) -> Result<Exit> {
-        let status = wait::until(&format!("container {} to exit", self.id), limit, || {
-            let status = self.inspect()?["status"].take();
-            Ok((status["state"] == "CONTAINER_EXITED").then_some(status))
-        })
-        .with_context(|| {
-            format!(
-                "output so far: {}",
-                self.output().unwrap_or_default().trim()
-            )
-        })?;
-        let code = status["exitCode"]
-            .as_i64()
-            .context("the runtime reports no exit code")?;
-        Ok(Exit {
-            code,
-            output: self.output()?,
-        })
-    }
-
-    /// SIGTERM, then SIGKILL after `grace` seconds.
-    pub fn stop(&self, grace: u32) -> Result<()> {
-        self.pod
-            .node
-            .cri()
-            .call(&["stop", "--timeout", &grace.to_string(), &self.id])
-            .map(drop)
-    }
-
-    /// Removes it, running or not.
-    pub fn remove(&self) -> Result<()> {
-        self.pod
-            .node
-            .cri()
-            .call(&["rm", "--force", &self.id])
-            .map(drop)
-    }
-}
-
-/// CRI log lines are `TIME STREAM TAG TEXT`; tag `P` marks a line that continues.
-fn parse_log(log: &str) -> String {
-    let mut text = String::new();
-    for line in log.lines() {
-        let mut fields = line.splitn(4, ' ').skip(2);
-        let tag = fields.next().unwrap_or_default();
-        text.push_str(fields.next().unwrap_or_default());
-        if tag != "P" {
-            text.push('\n');
-        }
-    }
-    text
 }
