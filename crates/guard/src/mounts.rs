@@ -42,6 +42,13 @@ pub(crate) enum MountsError {
         destination: String,
         resolved: String,
     },
+    #[error(
+        "its mount at {destination:?} shows {source_dir:?}, the node's own launcher: mount another directory"
+    )]
+    ShowsLauncher {
+        destination: String,
+        source_dir: String,
+    },
     #[error("its device at {0:?} would lie where the sandbox launcher is: give it another path")]
     Device(String),
     #[error(
@@ -73,6 +80,7 @@ pub(crate) fn others(
     let mut resolved = Vec::with_capacity(mounts.len());
     for mount in &mounts {
         check_stated(&mount.destination, root)?;
+        check_source(mount, dir)?;
         resolved.push(place(mount, rootfs, &resolved)?);
     }
     Ok(Others { mounts, resolved })
@@ -124,6 +132,18 @@ pub(crate) fn check_devices(paths: &[String], rootfs: &Rootfs) -> Result<(), Mou
         if resolved == "/" || is_at_or_below(&resolved, MOUNT_POINT) {
             return Err(MountsError::Device(path.clone()));
         }
+    }
+    Ok(())
+}
+
+/// Checks that a mount does not show the launcher's directory a second time, where it may be written to.
+fn check_source(mount: &Mount, dir: &LauncherDir) -> Result<(), MountsError> {
+    let source = normal(&mount.source);
+    if mount.source.starts_with('/') && is_at_or_below(&source, dir.as_str()) {
+        return Err(MountsError::ShowsLauncher {
+            destination: mount.destination.clone(),
+            source_dir: mount.source.clone(),
+        });
     }
     Ok(())
 }

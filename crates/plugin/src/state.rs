@@ -91,17 +91,19 @@ impl StateDir {
         Ok(())
     }
 
-    /// Removes the records of all containers that are not in `live`, and returns how many.
+    /// Removes the records of all containers that are not in `live`, and returns how many. What a process left that
+    /// was killed while it wrote or removed one goes, too.
     pub fn retain(&self, live: &HashSet<Key>) -> io::Result<usize> {
         let mut removed = 0;
         for pod in names(&self.root)? {
             for container in names(&self.root.join(&pod))? {
                 let key = (pod.clone(), container);
-                if !live.contains(&key) && self.has(&key) {
+                if !live.contains(&key) && self.dir(&key).is_ok() {
+                    removed += usize::from(self.has(&key));
                     self.remove(&key)?;
-                    removed += 1;
                 }
             }
+            let _ = fs::remove_dir(self.root.join(&pod));
         }
         Ok(removed)
     }
@@ -215,6 +217,19 @@ mod tests {
         assert_eq!(state.retain(&HashSet::from([key("u1", "a")])).unwrap(), 2);
         assert!(state.has(&key("u1", "a")));
         assert_eq!(names(dir.path()).unwrap(), ["u1"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().to_owned());
+        for left in ["u1/a", "u2"] {
+            fs::create_dir_all(dir.path().join(left)).unwrap();
+        }
+        fs::create_dir_all(dir.path().join("u3/b")).unwrap();
+        fs::write(dir.path().join("u3/b").join(TEMPORARY), "{").unwrap();
+        assert_eq!(state.retain(&HashSet::new()).unwrap(), 0);
+        assert!(names(dir.path()).unwrap().is_empty());
     }
 
     #[test]

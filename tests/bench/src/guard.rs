@@ -27,10 +27,7 @@ pub fn rows(node: &Node) -> anyhow::Result<Vec<Row>> {
     let guard = install(node)?;
     let stage = bundle::Stage::new(node)?;
     let root = stage.path().join("runc");
-    let (bare, guarded) = (
-        Runtime::new(&runc()?, &root),
-        Runtime::new(&guard, &root),
-    );
+    let (bare, guarded) = (Runtime::new(&runc()?, &root), Runtime::new(&guard, &root));
     let mut rows = start_up(&bare, &guarded)?;
     rows.extend(create(&stage, &bare, &guarded)?);
     rows.extend(exec(&stage, &bare, &guarded)?);
@@ -47,11 +44,7 @@ fn start_up(bare: &Runtime, guarded: &Runtime) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-fn create(
-    stage: &bundle::Stage,
-    bare: &Runtime,
-    guarded: &Runtime,
-) -> anyhow::Result<Vec<Row>> {
+fn create(stage: &bundle::Stage, bare: &Runtime, guarded: &Runtime) -> anyhow::Result<Vec<Row>> {
     let one = |runtime: &Runtime| {
         // The guard rewrites it.
         stage.write_spec()?;
@@ -62,7 +55,10 @@ fn create(
     let [without, with] = alternate(CONTAINERS, [&mut || one(bare), &mut || one(guarded)])?;
     Ok(vec![
         without.row("`runc create`", "spawn to exit"),
-        with.row("the same through `nono-runc`", "the command arrives bare, and is wrapped"),
+        with.row(
+            "the same through `nono-runc`",
+            "the command arrives bare, and is wrapped",
+        ),
         paired("added by the guard to `create`", &without, &with),
     ])
 }
@@ -80,10 +76,9 @@ fn exec(stage: &bundle::Stage, bare: &Runtime, guarded: &Runtime) -> anyhow::Res
     let one = |runtime, text, detached| container.exec(runtime, &file, text, detached);
     let [detached, detached_guarded] = alternate(
         EXECS,
-        [
-            &mut || one(bare, &plain, true),
-            &mut || one(guarded, &plain, true),
-        ],
+        [&mut || one(bare, &plain, true), &mut || {
+            one(guarded, &plain, true)
+        }],
     )?;
     let [whole, launched, whole_guarded] = alternate(
         EXECS,
@@ -95,11 +90,21 @@ fn exec(stage: &bundle::Stage, bare: &Runtime, guarded: &Runtime) -> anyhow::Res
     )?;
     container.delete()?;
     Ok(vec![
-        detached.row("`runc exec --detach`", "until runc returns: the process is started"),
+        detached.row(
+            "`runc exec --detach`",
+            "until runc returns: the process is started",
+        ),
         detached_guarded.row("the same through `nono-runc`", "the launcher is started"),
-        paired("added by the guard to `exec --detach`", &detached, &detached_guarded),
+        paired(
+            "added by the guard to `exec --detach`",
+            &detached,
+            &detached_guarded,
+        ),
         whole.row("`runc exec`", "until the process, `true`, has ended"),
-        launched.row("the same with the launcher", "the wrapped command, given to runc"),
+        launched.row(
+            "the same with the launcher",
+            "the wrapped command, given to runc",
+        ),
         whole_guarded.row("the same through `nono-runc`", "which wraps the command"),
         paired("added by the guard alone", &launched, &whole_guarded),
         paired("added by guard and launcher", &whole, &whole_guarded),

@@ -63,7 +63,9 @@ impl Node {
             })
         };
         ["nono", "nono-runc", "10-nono-nri"]
-            .into_iter().map(row).collect()
+            .into_iter()
+            .map(row)
+            .collect()
     }
 }
 

@@ -73,7 +73,10 @@ pub fn paired(measure: &str, without: &Sample, with: &Sample) -> Row {
         measure: measure.to_owned(),
         median: format!("{} µs", median.copied().unwrap_or_default()),
         p99: String::new(),
-        remark: format!("median of the differences of neighbours; {}", ratio(without, with)),
+        remark: format!(
+            "median of the differences of neighbours; {}",
+            ratio(without, with)
+        ),
     }
 }
 

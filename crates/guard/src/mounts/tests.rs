@@ -196,3 +196,26 @@ fn the_launchers_mount_is_the_contracts() {
         r#"{"destination":"/nono","type":"bind","source":"/opt/nono-nri","options":["bind","ro","rprivate","nosuid","nodev"]}"#
     );
 }
+
+#[test]
+fn the_launchers_directory_is_not_shown_twice() {
+    let (_dir, rootfs) = image();
+    let from = |source: &str| Mount {
+        source: source.to_owned(),
+        ..mount("/data")
+    };
+    for source in [
+        "/opt/nono-nri",
+        "/opt/nono-nri/plans",
+        "/opt/x/../nono-nri//",
+    ] {
+        let error = all(vec![from(source)], &rootfs).unwrap_err();
+        assert!(
+            matches!(error, MountsError::ShowsLauncher { .. }),
+            "{source}: {error}"
+        );
+    }
+    for source in ["/opt/nono-nri2", "/opt", "tmpfs"] {
+        assert!(all(vec![from(source)], &rootfs).is_ok(), "{source}");
+    }
+}

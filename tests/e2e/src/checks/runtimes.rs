@@ -34,6 +34,11 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     shared_on(
         On::Elsewhere,
+        "the annotation container.nono.sh/NAME does for one container",
+        own_profile,
+    ),
+    shared_on(
+        On::Elsewhere,
         "a profile that plugin or guard does not know or allow is refused, and the runtime's message says why",
         disallowed_profile,
     ),
@@ -95,6 +100,21 @@ fn named_profile(node: &Node) -> Result<()> {
         expect(&output, &expected, &format!("the process under {profile}"))?;
         let output = container.exec(&["sh", "-c", FILTER])?;
         expect(&output, &expected, &format!("an exec under {profile}"))?;
+    }
+    Ok(())
+}
+
+/// Plugin and guard learn the container's name in different ways; were they of different opinions, the guard would refuse.
+fn own_profile(node: &Node) -> Result<()> {
+    let key = "container.nono.sh/main";
+    let pod = node.pod("own").annotation(key, "strict").run()?;
+    for (name, mode) in [("main", 2), ("other", 0)] {
+        let output = sleeping(&pod, name)?.exec(&["sh", "-c", FILTER])?;
+        expect(
+            &output,
+            &format!("Seccomp:\t{mode}"),
+            &format!("an exec in {name}"),
+        )?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ const CAP_SYS_RESOURCE: u32 = 24;
 const SCRIPT: &str = r#"#!/bin/sh
 # runc, without what this machine withholds: CAP_SYS_RESOURCE, and the lowering of oom_score_adj that needs it.
 without() {
-    sed -i -e 's/"oomScoreAdj": *-[0-9]*/"oomScoreAdj":0/' -e 's/"CAP_SYS_RESOURCE", *//' "$1"
+    sed -i -e 's/"oomScoreAdj": *-[0-9]*/"oomScoreAdj":0/' -e 's/"CAP_SYS_RESOURCE", *//g' "$1"
 }
 previous=
 for argument; do
