@@ -1,9 +1,9 @@
 //! Harness, demo and checks on real container runtimes.
 //!
 //! Everything here drives the built binaries from outside, through the container runtime, exactly as a kubelet
-//! would; of the product's crates only the SDK is linked, for the attack suite's own hostile plugin. One [`node::Node`] is a private runtime in a scratch directory,
-//! with plugin and guard as asked for; it never touches the machine's own runtimes, and takes everything away when
-//! dropped.
+//! would; of the product's crates only the SDK is linked, for the attack suite's own hostile plugin. One
+//! [`node::Node`] is a private runtime in a scratch directory, with plugin and guard as asked for; it never touches the
+//! machine's own runtimes, and takes everything away when dropped.
 
 #![forbid(unsafe_code)]
 

@@ -12,9 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use e2e::agents::{self, Check};
 use e2e::cleanup;
-use e2e::daemon::DaemonOptions;
 use e2e::images;
-use e2e::node::{self, Node, NodeOptions};
+use e2e::node::{self, Fixture, Node};
 use e2e::repository::Versions;
 use e2e::terminal::{Style, progress};
 
@@ -80,12 +79,13 @@ fn start() -> Result<Node> {
         .first()
         .context("no containerd is pinned")?;
     progress(&format!("starting a node, containerd {containerd}"));
-    Node::start(NodeOptions {
-        containerd,
-        images: &[images::AGENTS, images::DEBIAN],
-        plugin: true,
-        daemon: DaemonOptions::default(),
-    })
+    let images = [images::AGENTS, images::DEBIAN];
+    Node::start(
+        Fixture::containerd(containerd)
+            .images(&images)
+            .plugin()
+            .guard(),
+    )
 }
 
 /// Runs all checks, a few at a time because each mostly waits for its container; how many failed.

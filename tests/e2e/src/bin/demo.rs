@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use e2e::cleanup;
-use e2e::daemon::DaemonOptions;
 use e2e::demo::{self, Table};
 use e2e::images;
-use e2e::node::{Node, NodeOptions};
+use e2e::node::{Fixture, Node};
 use e2e::repository::Versions;
 use e2e::terminal::{Style, progress};
 
@@ -55,14 +54,10 @@ fn measure() -> Result<Table> {
     let versions = Versions::read()?;
     let containerd = &versions.of("containerd")?[0];
     progress(&format!(
-        "starting a private containerd {containerd} and the plugin"
+        "starting a private containerd {containerd} with plugin and guard"
     ));
-    let node = Node::start(NodeOptions {
-        containerd,
-        images: &[images::DEBIAN],
-        plugin: true,
-        daemon: DaemonOptions::default(),
-    })?;
+    let fixture = Fixture::containerd(containerd).images(&[images::DEBIAN]);
+    let node = Node::start(fixture.plugin().guard())?;
     let table = demo::run(&node, progress)?;
     progress("cleaning up");
     let leftovers = node.finish();

@@ -103,8 +103,10 @@ fn wrapped_args(node: &Node) -> Result<()> {
         .and_then(|rest| rest.strip_suffix([&["--"], &SLEEP[..]].concat().as_slice()))
         .with_context(|| format!("the bundle's args are {bundle}, should begin with {pinned:?}"))?;
     ensure!(
-        variables.chunks(2).all(|pair| pair[0] == "--var"),
-        "the variables are {variables:?}"
+        variables
+            .chunks(2)
+            .all(|pair| matches!(pair[0], "--var" | "--mounted")),
+        "variables and mounts are {variables:?}"
     );
     for expected in ["HOME=/root", "WORKDIR=/", "ENTRYPOINT=sleep"] {
         ensure!(

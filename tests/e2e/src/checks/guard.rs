@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
         exec_is_confined,
     ),
     own(
-        "guard: user, directory, environment, exit status and streams of an exec stay as they are",
+        "guard: user, capabilities, directory, environment, exit status and streams of an exec stay as they are",
         exec_stays_as_it_is,
     ),
     own(
@@ -69,7 +69,7 @@ fn exec_is_confined(containerd: &str) -> Result<()> {
 
 fn exec_stays_as_it_is(containerd: &str) -> Result<()> {
     let node = guarded(containerd)?;
-    let script = "/app/tool id cwd env WORD; echo to-stderr >&2";
+    let script = "/app/tool id cwd env WORD; grep ^Cap /proc/self/status; echo to-stderr >&2";
     let mut seen = Vec::new();
     for handler in [BASELINE, SANDBOXED] {
         let pod = node.pod("same").handler(handler).run()?;
