@@ -138,13 +138,19 @@ impl Guard {
     }
 
     fn render(&self, launcher: &Path, runtime: &Path, caller: Caller) -> String {
+        // With Podman, profiles can only be chosen from a list.
+        let choice = match caller {
+            Caller::Podman => "allowed_profiles = [\"default\", \"strict\"]\n",
+            Caller::Containerd | Caller::Crio => "",
+        };
         format!(
             r#"runtime = "{}"
+runtime_root = "/run/runc"
 called_by = "{}"
 nono_bin_path = "{}"
 default_profile = "default"
 state_dir = "{}"
-"#,
+{choice}"#,
             runtime.display(),
             caller.as_str(),
             launcher.display(),

@@ -124,7 +124,9 @@ fn disallowed_profile(_: &str) -> Result<()> {
             .annotation(ANNOTATION, "strict")
     };
     strict().run().context("control: an allowed profile")?;
-    let narrow = guard.read_config()? + "allowed_profiles = [\"default\"]\n";
+    let narrow = guard
+        .read_config()?
+        .replace("\"default\", \"strict\"", "\"default\"");
     let message = guard.with_config(&narrow, || strict().refusal())?;
     ensure!(
         message.contains("profile \"strict\" is not allowed (allowed are: default)"),
