@@ -2,7 +2,7 @@
 //!
 //! Pure. The launcher judges each place anew and opens less; what this tells is the most.
 
-use kubefence_profile::{LaunchPlan, Place, Variable};
+use kubefence_profile::{LaunchPlan, Place, Variable, judge};
 
 use crate::rootfs::{is_at_or_below, normal};
 
@@ -17,7 +17,9 @@ impl Openings {
             Place::Absolute(path) => Some(path.to_string()),
             Place::Below(variable, suffix) => {
                 let base = base(*variable, variables)?;
-                Some(normal(&format!("{base}/{suffix}")))
+                let path = normal(&format!("{base}/{suffix}"));
+                // The launcher grants nothing there on a variable's word: not `/`, say, the working directory of most.
+                judge::untrusted(path.as_bytes()).is_ok().then_some(path)
             }
         });
         Self(paths.collect())
@@ -78,6 +80,8 @@ mod tests {
         ] {
             assert!(openings.contain(open), "{open}");
         }
+        let at_root = Openings::of(&plan, &[("WORKDIR".to_owned(), "/".to_owned())]);
+        assert!(at_root.contain("/usr/x") && !at_root.contain("/data"));
         for shut in [
             "/data",
             "/home/u",

@@ -331,8 +331,16 @@ fn links_of_the_image_do_not_lead_volumes_to_open_places() {
     let link = node.path("bundle/rootfs/secrets");
     for target in ["/opt/s", "/tmp/s", "/usr/lib/s", "/srv"] {
         symlink(target, &link).unwrap();
-        let reason = refusal(&node, |s| s["mounts"][1]["destination"] = json!("/secrets"));
-        assert!(reason.contains(&format!("leads to {target:?}")), "{reason}");
+        for cwd in ["/srv", "/"] {
+            let reason = refusal(&node, |s| {
+                s["mounts"][1]["destination"] = json!("/secrets");
+                s["process"]["cwd"] = json!(cwd);
+            });
+            assert!(
+                reason.contains(&format!("leads to {target:?}")),
+                "{cwd}: {reason}"
+            );
+        }
         fs::remove_file(&link).unwrap();
     }
     symlink("/elsewhere", &link).unwrap();

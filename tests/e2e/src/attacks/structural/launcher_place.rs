@@ -146,7 +146,7 @@ fn through_link(node: &Node) -> Result<()> {
         let message = trial
             .refusal()
             .with_context(|| format!("a volume at {destination}"))?;
-        says(&message, &["/nono", destination])?;
+        says(&message, &[destination])?;
     }
     Ok(())
 }
