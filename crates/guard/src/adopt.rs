@@ -63,9 +63,8 @@ pub(crate) fn adopt(config: &Config, root: &Path, id: &str) -> anyhow::Result<Co
     );
     let profile = profile(config, &annotations)?;
     let process = Process::read(spec.process()?)?;
-    let args: Vec<&str> = process.args.iter().map(String::as_str).collect();
-    let ours = match wrapping(&args) {
-        Some(wrapping) if wrapping.profile == profile => wrapping.len,
+    let wrapping = match wrapping(&process.args) {
+        Some(wrapping) if wrapping.profile == profile => wrapping,
         _ => bail!(
             "it was not started under profile {:?}: delete the pod",
             profile.as_str()
@@ -79,7 +78,16 @@ pub(crate) fn adopt(config: &Config, root: &Path, id: &str) -> anyhow::Result<Co
         "it was started without the launcher: delete the pod"
     );
     check_launcher_inside(config, state.init_process_pid)?;
-    let variables = variables(&process, &process.env()?, &process.args[ours], None)?;
+    if wrapping.plan.is_some() {
+        // The guard did create it, and lost the record.
+        return Ok(Confinement {
+            profile,
+            plan: wrapping.plan,
+            variables: wrapping.variables,
+        });
+    }
+    let entrypoint = &process.args[wrapping.len];
+    let variables = variables(&process, &process.env()?, entrypoint, None)?;
     Ok(Confinement {
         plan: published(config, &profile)?.map(|published| published.digest),
         profile,

@@ -29,8 +29,8 @@ pub(crate) fn published(
 /// The arguments in front of a command that confine it. `preserve_fds` descriptors from 3 on are the command's, and the
 /// launcher must find mounts at `mounted`.
 ///
-/// Only the container's own process is told of mounts: they cannot be led elsewhere later, but another container with
-/// the same volume can detach one, and must not keep probes from running.
+/// Only the container's own process is told of mounts: another container with the same volume can detach one later, and
+/// must not keep probes from running.
 pub(crate) fn prefix(
     confinement: &Confinement,
     preserve_fds: u32,

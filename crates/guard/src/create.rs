@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use kubefence_injection::{Container, Injection, verify, wrapping};
+use kubefence_injection::{Container, Flags, Injection, verify, wrap_prefix, wrapping};
 use kubefence_node_files::records::{Confinement, FORMAT, Kind, Record, Records};
 use kubefence_profile::{PlanDigest, ProfileName};
 
@@ -13,12 +13,12 @@ use crate::command_line::Create;
 use crate::config::{Config, OnUnwrapped};
 use crate::confinement::{check_launcher, prefix, published};
 use crate::files;
-use crate::mounts::{Others, check_devices, is_system, launcher_mount, others};
+use crate::mounts::{Others, check_devices, launcher_mount, others, rights_of_system};
 use crate::openings::Openings;
 use crate::rootfs::Rootfs;
 use crate::spec::{Mount, Process, Spec};
 use crate::sys::Start;
-use crate::variables::{Image, Variables, last, variables};
+use crate::variables::{Image, last, variables};
 
 /// Makes sure that the container's process starts under its profile.
 pub(crate) fn prepare(config: &Config, request: &Create, start: &Start) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ fn confine(
     }
     env.extend(set.iter().map(|(key, value)| format!("{key}={value}")));
     let variables = variables(&process, &env, &process.args[ours], Some(image))?;
-    let plan = plan(config, &profile, &others, &variables)?;
+    let plan = plan(config, &profile, &others)?;
     let confinement = Confinement {
         profile,
         plan,
@@ -118,14 +118,13 @@ fn plan(
     config: &Config,
     profile: &ProfileName,
     others: &Others,
-    variables: &Variables,
 ) -> anyhow::Result<Option<PlanDigest>> {
     let Some(published) = published(config, profile)? else {
-        others.check_redirected(is_system)?;
+        others.check_redirected(rights_of_system)?;
         return Ok(None);
     };
-    let openings = Openings::of(&published.plan, variables);
-    others.check_redirected(|path| openings.contain(path))?;
+    let openings = Openings::of(&published.plan);
+    others.check_redirected(|path| openings.rights(path))?;
     Ok(Some(published.digest))
 }
 
@@ -151,18 +150,23 @@ fn our_args(
     mounts: &[Mount],
     profile: &ProfileName,
 ) -> anyhow::Result<usize> {
+    let found = wrapping(&process.args);
     if config.on_unwrapped == OnUnwrapped::Refuse {
         let views: Vec<_> = mounts.iter().map(Mount::view).collect();
+        // What an earlier attempt of the guard's left is the plugin's wrap with more options.
+        let plain = found.as_ref().map(|found| {
+            let ours = wrap_prefix(&found.profile, &Flags::default());
+            [&ours, &process.args[found.len..]].concat()
+        });
         let container = Container {
-            args: &process.args,
+            args: plain.as_ref().unwrap_or(&process.args),
             env: &[],
             mounts: &views,
         };
         verify(container, profile, &config.launcher_dir)
             .context("it arrived without its sandbox, and on_unwrapped is \"refuse\"")?;
     }
-    let args: Vec<&str> = process.args.iter().map(String::as_str).collect();
-    let Some(wrapping) = wrapping(&args) else {
+    let Some(wrapping) = found else {
         return Ok(0);
     };
     if wrapping.profile != *profile {

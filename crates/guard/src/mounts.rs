@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use kubefence_injection::{BindMount, LauncherDir, Refusal, is_launcher_mount, may_cover_launcher};
-use kubefence_profile::{MOUNT_POINT, judge};
+use kubefence_profile::{FsRights, MOUNT_POINT, judge};
 
 use crate::json;
 use crate::rootfs::{Rootfs, RootfsError, is_at_or_below, normal};
@@ -35,8 +35,8 @@ pub(crate) enum MountsError {
         resolved: String,
     },
     #[error(
-        "its mount at {destination:?} leads to {resolved:?} through links in the image, where the profile opens what lies \
-         there: mount it elsewhere"
+        "its mount at {destination:?} leads to {resolved:?} through links in the image, where the profile opens more than at \
+         the place that is named: name {resolved:?} itself if that is meant, or mount it elsewhere"
     )]
     Opened {
         destination: String,
@@ -87,15 +87,15 @@ pub(crate) fn others(
 }
 
 impl Others {
-    /// Checks that no link of the image leads a mount to where `is_open` says that its content could be reached, unless
-    /// it is so where the mount was asked for.
+    /// Checks that no link of the image leads a mount to where its content would have more `rights` than where the mount
+    /// was asked for.
     pub(crate) fn check_redirected(
         &self,
-        is_open: impl Fn(&str) -> bool,
+        rights: impl Fn(&str) -> FsRights,
     ) -> Result<(), MountsError> {
         for (mount, resolved) in self.mounts.iter().zip(&self.resolved) {
             let stated = normal(&mount.destination);
-            if stated != *resolved && is_open(resolved) && !is_open(&stated) {
+            if stated != *resolved && !rights(&stated).contains_all(rights(resolved)) {
                 return Err(MountsError::Opened {
                     destination: mount.destination.clone(),
                     resolved: resolved.clone(),
@@ -107,7 +107,10 @@ impl Others {
 
     /// Where the launcher must find mounts: a link on a volume, which nobody can see before, could lead them elsewhere.
     pub(crate) fn expected(&self) -> Vec<String> {
-        let is_kernels = |path: &String| KERNELS.iter().any(|dir| is_at_or_below(path, dir));
+        // The pod's containers share /dev/shm, and can leave links there.
+        let is_kernels = |path: &String| {
+            !path.starts_with("/dev/shm/") && KERNELS.iter().any(|dir| is_at_or_below(path, dir))
+        };
         let mut paths: Vec<String> = self.resolved.clone();
         paths.retain(|path| !is_kernels(path));
         paths.sort();
@@ -164,9 +167,13 @@ fn place(mount: &Mount, rootfs: &Rootfs, earlier: &[String]) -> Result<String, M
     Ok(resolved)
 }
 
-/// Whether profiles may open `path` as a part of the image. `/run` is none of these: volumes belong there.
-pub(crate) fn is_system(path: &str) -> bool {
-    judge::untrusted(path.as_bytes()).is_err() && !judge::in_run(path.as_bytes())
+/// What profiles may open at `path` as a part of the image, for launchers whose profiles are not known here. `/run` is no such
+/// place: volumes belong there.
+pub(crate) fn rights_of_system(path: &str) -> FsRights {
+    match judge::untrusted(path.as_bytes()).is_err() && !judge::in_run(path.as_bytes()) {
+        true => FsRights::READ,
+        false => FsRights::EMPTY,
+    }
 }
 
 /// The launcher's mount.

@@ -1,50 +1,32 @@
-//! What a plan opens in a container whose variables are known.
+//! What a plan's fixed rules open, and how wide.
 //!
-//! Pure. The launcher judges each place anew and opens less; what this tells is the most.
+//! Pure. Rules below variables are not counted: the launcher judges those against the mounts that it finds there.
 
-use kubefence_profile::{LaunchPlan, Place, Variable, judge};
+use kubefence_profile::{FsRights, LaunchPlan, Place};
 
-use crate::rootfs::{is_at_or_below, normal};
+use crate::rootfs::is_at_or_below;
 
-/// The paths at and below which something is open.
+/// The fixed paths of a plan, and the rights at and below them.
 #[derive(Debug)]
-pub(crate) struct Openings(Vec<String>);
+pub(crate) struct Openings(Vec<(String, FsRights)>);
 
 impl Openings {
-    /// What `plan` opens with these `variables`.
-    pub(crate) fn of(plan: &LaunchPlan, variables: &[(String, String)]) -> Self {
-        let paths = plan.rules.iter().filter_map(|rule| match &rule.path {
-            Place::Absolute(path) => Some(path.to_string()),
-            Place::Below(variable, suffix) => {
-                let base = base(*variable, variables)?;
-                let path = normal(&format!("{base}/{suffix}"));
-                // The launcher grants nothing there on a variable's word: not `/`, say, the working directory of most.
-                judge::untrusted(path.as_bytes()).is_ok().then_some(path)
-            }
+    /// What `plan` opens.
+    pub(crate) fn of(plan: &LaunchPlan) -> Self {
+        let fixed = plan.rules.iter().filter_map(|rule| match &rule.path {
+            Place::Absolute(path) => Some((path.clone(), rule.rights)),
+            Place::Below(..) => None,
         });
-        Self(paths.collect())
+        Self(fixed.collect())
     }
 
-    /// Whether something at `path` would be open.
-    pub(crate) fn contain(&self, path: &str) -> bool {
-        self.0.iter().any(|open| is_at_or_below(path, open))
-    }
-}
-
-/// The directory, or for the entrypoint the file, that a variable stands for.
-fn base(variable: Variable, variables: &[(String, String)]) -> Option<String> {
-    let value = |name: &str| {
-        let (_, value) = variables.iter().find(|(key, _)| key == name)?;
-        value.starts_with('/').then(|| value.clone())
-    };
-    match variable {
-        Variable::EntrypointDir => {
-            let program = value("ENTRYPOINT")?;
-            let (dir, _) = program.rsplit_once('/')?;
-            Some(dir.to_owned())
-        }
-        named => value(named.name())
-            .or_else(|| Some(format!("{}/{}", value("HOME")?, named.below_home()?))),
+    /// All rights that something at `path`, or below it, would have.
+    pub(crate) fn rights(&self, path: &str) -> FsRights {
+        let concerned = self
+            .0
+            .iter()
+            .filter(|(open, _)| is_at_or_below(path, open) || is_at_or_below(open, path));
+        concerned.fold(FsRights::EMPTY, |all, (_, rights)| all.union(*rights))
     }
 }
 
@@ -55,42 +37,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fixed_places_and_those_of_variables_are_open() {
+    fn rights_are_those_at_above_and_below() {
         let catalog = Catalog::built_in().unwrap();
-        let name = ProfileName::parse("claude-code").unwrap();
-        let plan = catalog
-            .get(&name)
-            .unwrap()
-            .compile(&CompileOptions::default())
-            .unwrap();
-        let variables = [
-            ("HOME", "/home/u"),
-            ("WORKDIR", "/work"),
-            ("ENTRYPOINT", "/srv2/bin/app"),
-        ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let openings = Openings::of(&plan, &variables);
-        for open in [
-            "/usr/lib/x",
-            "/opt",
-            "/tmp/x",
-            "/home/u/.claude",
-            "/work/a",
-            "/srv2/bin/y",
-        ] {
-            assert!(openings.contain(open), "{open}");
+        let name = ProfileName::parse("default").unwrap();
+        let plan = catalog.get(&name).unwrap();
+        let openings = Openings::of(&plan.compile(&CompileOptions::default()).unwrap());
+        let write = |path: &str| openings.rights(path).contains_all(FsRights::WRITE);
+        assert!(write("/tmp") && write("/tmp/x"));
+        for read in ["/opt", "/opt/x", "/usr/lib/x", "/var/lib", "/etc", "/home"] {
+            assert!(!openings.rights(read).is_empty() && !write(read), "{read}");
         }
-        let at_root = Openings::of(&plan, &[("WORKDIR".to_owned(), "/".to_owned())]);
-        assert!(at_root.contain("/usr/x") && !at_root.contain("/data"));
         for shut in [
             "/data",
             "/home/u",
-            "/home/u/.ssh",
-            "/srv2",
+            "/var/lib/x",
+            "/etc/shadow",
             "/run/secrets",
-            "/",
         ] {
-            assert!(!openings.contain(shut), "{shut}");
+            assert!(openings.rights(shut).is_empty(), "{shut}");
         }
     }
 }

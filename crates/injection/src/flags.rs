@@ -34,6 +34,10 @@ pub struct Wrapping {
     pub profile: ProfileName,
     /// How many leading elements it takes, `--` included. At least one follows.
     pub len: usize,
+    /// The plan that it names.
+    pub plan: Option<PlanDigest>,
+    /// The variables that it states.
+    pub variables: Vec<(String, String)>,
 }
 
 /// The elements that wrap a command when they stand in front of it, `--` included.
@@ -67,16 +71,20 @@ pub fn wrapping(args: &[impl AsRef<str>]) -> Option<Wrapping> {
     if [next()?, next()?, next()?] != [LAUNCHER, "wrap", "--profile"] {
         return None;
     }
-    let profile = ProfileName::parse(next()?).ok()?;
-    let mut names: Vec<&str> = Vec::new();
+    let mut found = Wrapping {
+        profile: ProfileName::parse(next()?).ok()?,
+        len: 0,
+        plan: None,
+        variables: Vec::new(),
+    };
     // The order is that of `wrap_prefix`: an option may follow those of its own rank only if it can repeat.
     let mut last_rank = 0;
     loop {
         let (at, option) = args.next()?;
         let rank = match option {
             "--" => {
-                let len = at + 1;
-                return args.next().map(|_| Wrapping { profile, len });
+                found.len = at + 1;
+                return args.next().map(|_| found);
             }
             PLAN => 1,
             VARIABLE => 2,
@@ -86,8 +94,11 @@ pub fn wrapping(args: &[impl AsRef<str>]) -> Option<Wrapping> {
         };
         let (_, value) = args.next()?;
         let is_well_formed = match rank {
-            1 => PlanDigest::parse(value).is_ok(),
-            2 => is_new_variable(value, &mut names),
+            1 => {
+                found.plan = PlanDigest::parse(value).ok();
+                found.plan.is_some()
+            }
+            2 => add_variable(value, &mut found.variables),
             3 => value.starts_with('/'),
             _ => is_count(value),
         };
@@ -99,13 +110,14 @@ pub fn wrapping(args: &[impl AsRef<str>]) -> Option<Wrapping> {
     }
 }
 
-fn is_new_variable<'a>(assignment: &'a str, names: &mut Vec<&'a str>) -> bool {
-    let Some((name, _)) = assignment.split_once('=') else {
+/// Adds a variable, if it is one and new.
+fn add_variable(assignment: &str, variables: &mut Vec<(String, String)>) -> bool {
+    let Some((name, value)) = assignment.split_once('=') else {
         return false;
     };
     let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-    let is_new = is_name && !names.contains(&name);
-    names.push(name);
+    let is_new = is_name && variables.iter().all(|(known, _)| known != name);
+    variables.push((name.to_owned(), value.to_owned()));
     is_new
 }
 

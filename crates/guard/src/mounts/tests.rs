@@ -8,7 +8,7 @@ use super::*;
 
 fn image() -> (TempDir, Rootfs) {
     let dir = tempfile::tempdir().unwrap();
-    for path in ["run", "usr/share", "home/app", "var"] {
+    for path in ["run", "usr/share", "home/app", "var", "opt"] {
         fs::create_dir_all(dir.path().join(path)).unwrap();
     }
     for (link, target) in [
@@ -18,6 +18,7 @@ fn image() -> (TempDir, Rootfs) {
         ("lib", "usr/lib"),
         ("data", "/usr/share"),
         ("app", "/home/app"),
+        ("opt/vol", "/tmp/vol"),
     ] {
         symlink(target, dir.path().join(link)).unwrap();
     }
@@ -64,13 +65,23 @@ fn mounts_that_links_lead_to_the_launcher_are_refused() {
 #[test]
 fn mounts_that_links_lead_to_open_places_are_refused() {
     let (_dir, rootfs) = image();
-    let is_open = |path: &str| is_at_or_below(path, "/usr") || is_at_or_below(path, "/home/app");
+    let rights = |path: &str| match path {
+        path if is_at_or_below(path, "/tmp") => FsRights::READ.union(FsRights::WRITE),
+        path if ["/usr", "/home/app", "/opt"]
+            .iter()
+            .any(|dir| is_at_or_below(path, dir)) =>
+        {
+            FsRights::READ
+        }
+        _ => FsRights::EMPTY,
+    };
     let check = |destination| {
         all(vec![mount(destination)], &rootfs)
             .unwrap()
-            .check_redirected(is_open)
+            .check_redirected(rights)
     };
-    for destination in ["/data", "/data/x", "/app"] {
+    // The last is open for reading where it is asked for, and for writing where it ends up.
+    for destination in ["/data", "/data/x", "/app", "/opt/vol"] {
         let error = check(destination).unwrap_err();
         assert!(
             matches!(error, MountsError::Opened { .. }),
@@ -95,6 +106,7 @@ fn the_launcher_is_told_where_the_pods_mounts_are() {
     let mounts = [
         "/proc",
         "/dev/shm",
+        "/dev/shm/x",
         "/sys/fs/cgroup",
         "/app/x",
         "/b",
@@ -102,7 +114,10 @@ fn the_launcher_is_told_where_the_pods_mounts_are() {
         "/var/run/s",
     ];
     let found = all(mounts.into_iter().map(mount).collect(), &rootfs).unwrap();
-    assert_eq!(found.expected(), ["/b", "/home/app/x", "/run/s"]);
+    assert_eq!(
+        found.expected(),
+        ["/b", "/dev/shm/x", "/home/app/x", "/run/s"]
+    );
 }
 
 /// What an earlier mount will cover, the image does not redirect.

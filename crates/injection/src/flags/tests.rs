@@ -94,6 +94,8 @@ fn what_the_guard_writes_is_read_back_to_the_element() {
                     let args = wrapped(&flags, &command);
                     let wrapping = wrapping(&args).unwrap();
                     assert_eq!(wrapping.profile, profile());
+                    assert_eq!(wrapping.plan.as_ref(), plan);
+                    assert_eq!(wrapping.variables, variables);
                     assert_eq!(args[wrapping.len..], command, "{args:?}");
                 }
             }

@@ -37,7 +37,7 @@ impl Footprint {
         if let Ok(guard) = node.guard() {
             let runc = entries(&daemon.runc_root().join("k8s.io"))?;
             let mut records = entries(guard.records())?;
-            records.retain(|name| !is_record_of(name, &runc));
+            records.retain(|name| name.ends_with(".json") && !is_record_of(name, &runc));
             add("stale record", records);
         }
         add("mounts:", vec![node.mounts().to_string()]);
