@@ -140,7 +140,7 @@ impl Guard {
     fn render(&self, launcher: &Path, runtime: &Path, caller: Caller) -> String {
         // With Podman, profiles can only be chosen from a list.
         let choice = match caller {
-            Caller::Podman => "allowed_profiles = [\"default\", \"strict\"]\n",
+            Caller::Podman => "allowed_profiles = [\"default\", \"strict\", \"claude-code\"]\n",
             Caller::Containerd | Caller::Crio => "",
         };
         format!(

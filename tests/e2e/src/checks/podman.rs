@@ -126,7 +126,7 @@ fn disallowed_profile(_: &str) -> Result<()> {
     strict().run().context("control: an allowed profile")?;
     let narrow = guard
         .read_config()?
-        .replace("\"default\", \"strict\"", "\"default\"");
+        .replace(", \"strict\", \"claude-code\"", "");
     let message = guard.with_config(&narrow, || strict().refusal())?;
     ensure!(
         message.contains("profile \"strict\" is not allowed (allowed are: default)"),
