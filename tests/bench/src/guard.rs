@@ -22,10 +22,15 @@ const CONTAINERS: usize = 100;
 const EXECS: usize = 200;
 const WARM_UP: usize = 5;
 
+/// A tmpfs for what lies in `/run` of a node: bundles, records, and the state of runc. On a disk's file system, replacing a file
+/// waits for the journal.
+const MEMORY: &str = "/dev/shm";
+
 /// Rows for the guard's own start-up, for `create` and for `exec`.
 pub fn rows(node: &Node) -> anyhow::Result<Vec<Row>> {
-    let guard = install(node)?;
-    let stage = bundle::Stage::new(node)?;
+    let memory = tempfile::tempdir_in(MEMORY).with_context(|| format!("cannot use {MEMORY}"))?;
+    let guard = install(node, memory.path())?;
+    let stage = bundle::Stage::new(memory.path())?;
     let root = stage.path().join("runc");
     let (bare, guarded) = (Runtime::new(&runc()?, &root), Runtime::new(&guard, &root));
     let mut rows = start_up(&bare, &guarded)?;
@@ -129,7 +134,7 @@ fn alternate<const N: usize>(
 }
 
 /// Puts the guard and its configuration on the node.
-fn install(node: &Node) -> anyhow::Result<PathBuf> {
+fn install(node: &Node, memory: &Path) -> anyhow::Result<PathBuf> {
     let directory = node.path().join("guard");
     fs::create_dir(&directory)?;
     let guard = directory.join("nono-runc");
@@ -138,7 +143,7 @@ fn install(node: &Node) -> anyhow::Result<PathBuf> {
         "runtime = {:?}\ncalled_by = \"containerd\"\nnono_bin_path = {:?}\nstate_dir = {:?}\n",
         runc()?,
         node.launcher(),
-        node.path().join("records"),
+        memory.join("records"),
     );
     fs::write(directory.join("nono-runc.toml"), config)?;
     Ok(guard)

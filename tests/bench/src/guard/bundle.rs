@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use crate::node::Node;
-
 const BUSYBOX: &str = "/bin/busybox";
 
 /// What containerd gives containers that ask for nothing.
@@ -45,10 +43,10 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Lays out a root filesystem with busybox, and what is mounted into it.
-    pub(super) fn new(node: &Node) -> anyhow::Result<Self> {
+    /// Lays out in `directory` a root filesystem with busybox, and what is mounted into it.
+    pub(super) fn new(directory: &Path) -> anyhow::Result<Self> {
         let stage = Self {
-            bundle: node.path().join("bundle"),
+            bundle: directory.join("bundle"),
         };
         let root = stage.bundle.join("rootfs");
         for directory in ["bin", "dev", "etc", "proc", "run", "sys", "tmp", "var"] {
