@@ -27,7 +27,7 @@ const BINARIES: [Binary; 4] = [
     Binary {
         package: "kubefence-plugin",
         name: "10-nono-nri",
-        profile: "release",
+        profile: "plugin",
         inside_container: false,
     },
     // It opens /etc/passwd of the image by itself; nothing may look for modules there.

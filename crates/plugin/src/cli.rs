@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
@@ -17,6 +18,9 @@ pub struct Cli {
     /// Least severe level to log
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
+    /// Serve /metrics, /healthz and /readyz there, such as 0.0.0.0:9464 [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics_addr: Option<SocketAddr>,
 }
 
 /// How severe an event must be to be logged.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use kubefence_node_files::records::{Confinement, Kind, RecordError, Records};
+use kubefence_profile::ProfileName;
 
 use crate::config::Config;
 
@@ -35,6 +36,12 @@ pub(crate) enum NotGuarded {
          runtime"
     )]
     Sandbox,
+    /// The guard and the plugin come to different profiles.
+    #[error(
+        "the guard has put it under profile \"{0}\": give nono-runc.toml the plugin's default_profile, and have the \
+         handler's pod_annotations list \"nono.sh/*\" and \"container.nono.sh/*\""
+    )]
+    OtherProfile(ProfileName),
     /// Nobody can tell.
     #[error(transparent)]
     Record(#[from] RecordError),

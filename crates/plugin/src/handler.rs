@@ -2,15 +2,17 @@
 //! post-create, start, stop, remove; and the state of the world after each (re)connection.
 
 mod guarded;
+mod present;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
-use kubefence_injection::{Container as View, Injection, LauncherDir, verify, wrapped_profile};
+use kubefence_injection::{Container as View, Injection, LauncherDir, verify};
 use kubefence_profile::ProfileName;
 use nri_plugin::api::{
-    Container, ContainerAdjustment, ContainerState, ContainerUpdate, Event, Mount, PodSandbox,
+    Container, ContainerAdjustment, ContainerUpdate, Event, Mount, PodSandbox,
     ValidateContainerAdjustmentRequest,
 };
 use nri_plugin::{
@@ -18,11 +20,14 @@ use nri_plugin::{
 };
 use tracing::{error, info, warn};
 
+use self::present::Unsandboxed;
 use crate::config::Config;
+use crate::connection::Connection;
 use crate::decision::{Request, Sandbox, decide, profile_choice};
 use crate::foreign::{check_adjustment, check_container};
 use crate::guard::Guard;
-use crate::readiness::Readiness;
+use crate::metrics::{Decision, Metrics, Reason};
+use crate::readiness::{NodeNotReady, Readiness};
 use crate::recorder::Recorder;
 use crate::report::Subject;
 use crate::state::{Key, Metadata};
@@ -35,17 +40,34 @@ pub struct Sandboxer {
     guard: Guard,
     readiness: Arc<Readiness>,
     recorder: Recorder,
+    metrics: Arc<Metrics>,
+    connection: Arc<Connection>,
+    unsandboxed: Unsandboxed,
 }
 
 impl Sandboxer {
-    /// A handler for `config` on a node of which `readiness` tells.
+    /// A handler for `config` on a node of which `readiness` tells. It counts for itself, unless told
+    /// [otherwise](Self::observed_by).
     pub fn new(config: Config, readiness: Arc<Readiness>, recorder: Recorder) -> Self {
+        let metrics = Arc::<Metrics>::default();
         Self {
             guard: Guard::of(&config),
             config,
             readiness,
             recorder,
+            connection: Arc::new(Connection::new(Arc::clone(&metrics))),
+            unsandboxed: Unsandboxed::new(Arc::clone(&metrics)),
+            metrics,
         }
+    }
+
+    /// Counts by `metrics`, and tells `connection` how the runtime is.
+    #[must_use]
+    pub fn observed_by(mut self, metrics: Arc<Metrics>, connection: Arc<Connection>) -> Self {
+        self.unsandboxed = Unsandboxed::new(Arc::clone(&metrics));
+        self.metrics = metrics;
+        self.connection = connection;
+        self
     }
 
     fn dir(&self) -> &LauncherDir {
@@ -61,9 +83,14 @@ impl Sandboxer {
         }
     }
 
-    /// The sandbox of a container, `None` if it is not ours; an error, logged already, means that it
-    /// must not exist.
-    fn decide(&self, subject: &Subject<'_>) -> Result<Option<Sandbox>, HandlerError> {
+    /// The answer to the runtime that a container must not exist, or not start.
+    fn refuse(&self, subject: &Subject<'_>, error: &anyhow::Error) -> HandlerError {
+        self.metrics.refused(Reason::of(error));
+        subject.refused(error)
+    }
+
+    /// The sandbox of a container, `None` if it is not ours; an error means that it must not exist.
+    fn decide(&self, subject: &Subject<'_>) -> anyhow::Result<Option<Sandbox>> {
         let Some(choice) = &subject.choice else {
             return Ok(None);
         };
@@ -74,13 +101,15 @@ impl Sandboxer {
         };
         self.readiness
             .profiles()
-            .context("this node is not ready to sandbox")
+            .context(NodeNotReady)
             .and_then(|profiles| Ok(decide(&profiles, &self.config.allowed_profiles, &request)?))
             .map(Some)
-            .map_err(|error| subject.refused(&error))
     }
 
     fn adjust(&self, subject: &Subject<'_>, sandbox: &Sandbox) -> anyhow::Result<Adjustment> {
+        if !self.has_guard(subject) {
+            self.connection.check_runtime()?;
+        }
         check_container(subject.container)?;
         let mounts = view::mounts(&subject.container.mounts);
         let view = View {
@@ -90,6 +119,7 @@ impl Sandboxer {
         };
         let injection = Injection::plan(view, &sandbox.profile, self.dir())?;
         if let Some((key, value)) = subject.choice.as_ref().and_then(|c| c.ignored.as_ref()) {
+            self.metrics.invalid_annotations.inc();
             subject.annotation_ignored(key, value);
         }
         let mount = Mount {
@@ -142,8 +172,10 @@ impl Sandboxer {
     /// container exists already and the runtime would only keep the event from other plugins; a
     /// container that must not run is stopped by [`Self::starting`].
     fn created(&self, subject: &Subject<'_>) {
-        let Ok(Some(sandbox)) = self.decide(subject) else {
-            return;
+        let sandbox = match self.decide(subject) {
+            Ok(Some(sandbox)) => sandbox,
+            Ok(None) => return,
+            Err(error) => return drop(subject.refused(&error)),
         };
         if let Err(error) = self.check_created(subject.container, &sandbox.profile) {
             // The guard wraps it, or refuses it, when its process is made.
@@ -155,6 +187,7 @@ impl Sandboxer {
             return;
         }
         let plan = sandbox.plan.as_ref().map(ToString::to_string);
+        self.metrics.decided(Decision::Inject);
         subject.injected(plan.as_deref());
         self.recorder
             .record(key(subject), metadata(subject, &sandbox.profile, plan));
@@ -162,17 +195,29 @@ impl Sandboxer {
 
     /// The runtime is about to start a container: the last chance to stop a bare one.
     fn starting(&self, subject: &Subject<'_>) -> Result<(), HandlerError> {
-        let Some(sandbox) = self.decide(subject)? else {
+        let sandbox = match self.decide(subject) {
+            Ok(Some(sandbox)) => sandbox,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(self.refuse(subject, &error)),
+        };
+        let Err(mut bare) = self.check_created(subject.container, &sandbox.profile) else {
             return Ok(());
         };
-        let Err(bare) = self.check_created(subject.container, &sandbox.profile) else {
-            return Ok(());
-        };
-        if !self.has_guard(subject) {
-            return Err(subject.created_bare(&bare));
+        if self.has_guard(subject) {
+            match self.starting_guarded(subject, &sandbox.profile) {
+                Ok(()) => return Ok(()),
+                Err(error) => bare = anyhow::Error::new(error).context(format!("{bare:#}")),
+            }
         }
-        self.starting_guarded(subject, &sandbox.profile)
-            .map_err(|error| subject.created_bare(&error.context(format!("{bare:#}"))))
+        self.metrics.refused(Reason::of(&bare));
+        Err(subject.created_bare(&bare))
+    }
+
+    /// A container that is not ours stays as it is.
+    fn skip(&self, subject: &Subject<'_>) -> Adjustment {
+        self.metrics.decided(Decision::Skip);
+        subject.skipped();
+        Adjustment::new()
     }
 
     /// The runtime drops the args of all adjustments.
@@ -192,27 +237,12 @@ impl Sandboxer {
     }
 
     fn removed(&self, subject: &Subject<'_>) {
+        self.unsandboxed.ended(&subject.container.id);
         if subject.choice.is_some() {
             subject.removed();
             self.recorder.remove(key(subject));
         } else if subject.pod.id.is_empty() {
             self.recorder.remove_orphan(&subject.container.id);
-        }
-    }
-
-    /// What is to be recorded of a container that was there before this plugin; `None`, logged
-    /// already, if it runs bare.
-    fn adopt(&self, subject: &Subject<'_>) -> Option<(Key, Metadata)> {
-        let container = subject.container;
-        let profile = wrapped_profile(&container.args);
-        let wanted = &subject.choice.as_ref()?.profile;
-        match self.check_created(container, profile.as_ref().unwrap_or(wanted)) {
-            Ok(()) => Some((key(subject), metadata(subject, &profile?, None))),
-            Err(bare) if self.has_guard(subject) => self.adopt_guarded(subject, &bare),
-            Err(bare) => {
-                found_bare(subject, &bare);
-                None
-            }
         }
     }
 }
@@ -229,6 +259,16 @@ impl Handler for Sandboxer {
         ])
     }
 
+    fn configure(
+        &self,
+        _: &CallContext,
+        runtime: &RuntimeInfo,
+        _: &str,
+    ) -> Result<(), HandlerError> {
+        self.connection.configured(runtime);
+        Ok(())
+    }
+
     fn synchronize(
         &self,
         _: &CallContext,
@@ -237,17 +277,7 @@ impl Handler for Sandboxer {
     ) -> Result<Vec<ContainerUpdate>, HandlerError> {
         let pods: HashMap<&str, &PodSandbox> =
             pods.iter().map(|pod| (pod.id.as_str(), pod)).collect();
-        let mut sandboxed = Vec::new();
-        for container in &containers {
-            match pods.get(container.pod_sandbox_id.as_str()) {
-                Some(pod) => sandboxed.extend(self.adopt(&self.subject(pod, container))),
-                None => warn!(
-                    container_id = container.id,
-                    reason = "the runtime does not list its pod",
-                    "container not judged"
-                ),
-            }
-        }
+        let sandboxed = self.judge_all(|id| pods.get(id).copied(), &containers);
         let (pods, containers, count) = (pods.len(), containers.len(), sandboxed.len());
         self.recorder.reconcile(sandboxed);
         info!(pods, containers, sandboxed = count, "synchronized");
@@ -260,16 +290,16 @@ impl Handler for Sandboxer {
         pod: &PodSandbox,
         container: &Container,
     ) -> Result<Adjustment, HandlerError> {
+        let start = Instant::now();
         let subject = self.subject(pod, container);
-        match self.decide(&subject)? {
-            None => {
-                subject.skipped();
-                Ok(Adjustment::new())
-            }
-            Some(sandbox) => self
-                .adjust(&subject, &sandbox)
-                .map_err(|error| subject.refused(&error)),
-        }
+        let adjustment = match self.decide(&subject) {
+            Ok(None) => Ok(self.skip(&subject)),
+            Ok(Some(sandbox)) => self.adjust(&subject, &sandbox),
+            Err(error) => Err(error),
+        };
+        let answer = adjustment.map_err(|error| self.refuse(&subject, &error));
+        self.metrics.answered_create_container(start.elapsed());
+        answer
     }
 
     fn validate_container_adjustment(
@@ -281,14 +311,16 @@ impl Handler for Sandboxer {
             return Err("the runtime asked to validate a container without saying which".into());
         };
         let subject = self.subject(pod, container);
-        let Some(sandbox) = self.decide(&subject)? else {
-            return Ok(Verdict::Accept);
+        let sandbox = match self.decide(&subject) {
+            Ok(Some(sandbox)) => sandbox,
+            Ok(None) => return Ok(Verdict::Accept),
+            Err(error) => return Err(self.refuse(&subject, &error)),
         };
         let adjust = request.adjust.clone().unwrap_or_default();
         Ok(
             match self.check_adjusted(container, &adjust, &sandbox.profile) {
                 Ok(()) => Verdict::Accept,
-                Err(error) => Verdict::Reject(subject.refused(&error).to_string()),
+                Err(error) => Verdict::Reject(self.refuse(&subject, &error).to_string()),
             },
         )
     }
@@ -300,6 +332,7 @@ impl Handler for Sandboxer {
         container: &Container,
     ) -> Result<(), HandlerError> {
         let subject = self.subject(pod, container);
+        self.unsandboxed.ended(&container.id);
         if subject.choice.is_some() {
             subject.stopping();
         }
@@ -327,10 +360,12 @@ impl Handler for Sandboxer {
     }
 
     fn synchronize_failed(&self, reason: &str) {
+        self.metrics.synchronize_failures.inc();
         error!(reason, "containers that were there before were not judged");
     }
 
     fn connected(&self, runtime: &RuntimeInfo) {
+        self.connection.begun();
         info!(runtime = %runtime, "registered");
         if !runtime.adjusts_args() {
             self.too_old(runtime);
@@ -338,14 +373,8 @@ impl Handler for Sandboxer {
     }
 
     fn disconnected(&self, reason: &str) {
+        self.connection.ended(reason);
         warn!(reason, "disconnected from the runtime; reconnecting");
-    }
-}
-
-/// Says so of a container that runs bare. One that has ended needs no operator.
-fn found_bare(subject: &Subject<'_>, error: &anyhow::Error) {
-    if subject.container.state() != ContainerState::Stopped {
-        subject.found_bare(error);
     }
 }
 

@@ -15,15 +15,18 @@
 
 pub mod cli;
 pub mod config;
-pub mod counters;
+pub mod connection;
 pub mod custom_profiles;
 pub mod decision;
+pub mod endpoints;
 pub mod findings;
 mod foreign;
 mod guard;
 pub mod handler;
+pub mod health;
 pub mod kernel;
 pub mod logging;
+pub mod metrics;
 pub mod profile_dir;
 pub mod profile_set;
 pub mod readiness;

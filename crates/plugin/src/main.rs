@@ -19,7 +19,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let log = logging::init(cli.json, cli.log_level).context("cannot start logging")?;
     let code = match Config::load(cli.config.as_deref()) {
-        Ok(config) => run::run(config).map_or_else(|error| fail(&error, 1), |()| 0),
+        Ok(config) => {
+            run::run(config, cli.metrics_addr).map_or_else(|error| fail(&error, 1), |()| 0)
+        }
         Err(error) => fail(&error.into(), EX_CONFIG),
     };
     log.flush(LAST_WORDS);

@@ -46,7 +46,14 @@ struct State {
     custom: Custom,
     /// What was published last.
     published: Option<Published>,
+    /// Why that cannot be used, or nothing newer could be published.
+    failure: Option<String>,
 }
+
+/// Containers are refused because the node cannot sandbox; the source says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node is not ready to sandbox")]
+pub(crate) struct NodeNotReady;
 
 #[derive(Debug)]
 struct Published {
@@ -55,6 +62,15 @@ struct Published {
     profiles: Profiles,
     /// Whether all of it is still there, as far as is known.
     is_intact: bool,
+}
+
+/// How many profiles there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProfileCount {
+    /// Those that containers can be given.
+    pub usable: usize,
+    /// Those that cannot be enforced here, or are broken.
+    pub unusable: usize,
 }
 
 /// What is known of the operator's profiles.
@@ -80,6 +96,7 @@ impl Readiness {
             wanted: Arc::new(ProfileSet::from(&catalog)),
             custom,
             published: None,
+            failure: None,
         };
         Self {
             config,
@@ -116,6 +133,34 @@ impl Readiness {
     pub fn is_intact(&self) -> bool {
         let state = self.state();
         state.published.as_ref().is_some_and(|p| p.is_intact)
+    }
+
+    /// Why containers of this node cannot be sandboxed, or not under all of its profiles; what is known of it, without
+    /// a look at any disk.
+    pub fn obstacle(&self) -> Option<String> {
+        let state = self.state();
+        if state.published.as_ref().is_some_and(|p| p.is_intact) {
+            return None;
+        }
+        let failure = state.failure.clone();
+        Some(failure.unwrap_or_else(|| {
+            format!(
+                "no plans are published yet: if that lasts, look whether the disk of {} answers",
+                self.config.launcher_dir.as_str()
+            )
+        }))
+    }
+
+    /// How many profiles containers can be given, and how many exist in vain; none where the launcher knows them alone.
+    pub fn count(&self) -> ProfileCount {
+        let Some(Profiles::Known(offers)) = self.published() else {
+            return ProfileCount::default();
+        };
+        let usable = offers.values().filter(|offer| offer.plan.is_ok()).count();
+        ProfileCount {
+            usable,
+            unusable: offers.len() - usable,
+        }
     }
 
     /// Makes `profiles` those that are to be published, and what is not among them be taken away.
@@ -172,8 +217,11 @@ impl Readiness {
         };
         let dir = self.config.launcher_dir.to_path();
         if let Err(error) = check_node((self.abi)(), &dir) {
-            self.state().published = None;
-            return vec![format!("{error:#}")];
+            let reason = format!("{error:#}");
+            let mut state = self.state();
+            state.published = None;
+            state.failure = Some(reason.clone());
+            return vec![reason];
         }
         let Profiles::Known(mut offers) = profiles else {
             return Vec::new();
@@ -184,13 +232,16 @@ impl Readiness {
                 offer.plan = Err(reason.clone());
             }
         }
+        let damaged: Vec<String> = damaged.into_values().collect();
+        let mut state = self.state();
         if !damaged.is_empty()
-            && let Some(published) = &mut self.state().published
+            && let Some(published) = &mut state.published
         {
             published.profiles = Profiles::Known(offers);
             published.is_intact = false;
+            state.failure = Some(damaged.join("; "));
         }
-        damaged.into_values().collect()
+        damaged
     }
 
     fn published(&self) -> Option<Profiles> {
@@ -229,6 +280,12 @@ impl Readiness {
     }
 
     fn publish_wanted(&self, reported: &mut Reported) -> anyhow::Result<Profiles> {
+        let outcome = self.try_publish(reported);
+        self.state().failure = outcome.as_ref().err().map(|error| format!("{error:#}"));
+        outcome
+    }
+
+    fn try_publish(&self, reported: &mut Reported) -> anyhow::Result<Profiles> {
         let (wanted, custom) = {
             let state = self.state();
             (Arc::clone(&state.wanted), state.custom)

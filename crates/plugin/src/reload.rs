@@ -13,8 +13,8 @@ use std::time::Duration;
 use kubefence_profile::Catalog;
 use tracing::{error, info, warn};
 
-use crate::counters::Counters;
 use crate::custom_profiles::{Complaint, CustomProfiles, Update};
+use crate::metrics::Metrics;
 use crate::profile_dir::{self, Listing};
 use crate::readiness::Readiness;
 use crate::run::not_ready;
@@ -28,7 +28,7 @@ pub struct Reloader {
     /// The directory of the operator's profiles, if there is one.
     dir: Option<PathBuf>,
     readiness: Arc<Readiness>,
-    counters: Arc<Counters>,
+    metrics: Arc<Metrics>,
     profiles: CustomProfiles,
     /// What was read last.
     seen: Option<Listing>,
@@ -54,12 +54,12 @@ impl Reloader {
         dir: Option<PathBuf>,
         built_in: Catalog,
         readiness: Arc<Readiness>,
-        counters: Arc<Counters>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             dir,
             readiness,
-            counters,
+            metrics,
             profiles: CustomProfiles::new(built_in),
             seen: None,
             waiting: None,
@@ -114,6 +114,9 @@ impl Reloader {
             complaints,
         } = self.profiles.update(&files);
         complaints.iter().for_each(|complaint| self.log(complaint));
+        self.metrics
+            .broken_profile_files
+            .set(broken.try_into().unwrap_or(i64::MAX));
         self.readiness.offer(profiles);
         self.waiting = Some(Counts { custom, broken });
         self.seen = Some(listing);
@@ -127,10 +130,12 @@ impl Reloader {
         let error = match self.readiness.publish() {
             Ok(_) => {
                 self.unpublished = None;
+                self.metrics.published();
                 return self.published();
             }
             Err(error) => error,
         };
+        self.metrics.publish_failures.inc();
         let reason = format!("{error:#}");
         if self.unpublished.as_ref() == Some(&reason) {
             return;
@@ -160,7 +165,7 @@ impl Reloader {
         if self.unreadable.as_ref() == Some(&reason) {
             return;
         }
-        let (dir, failures) = (dir.display(), self.counters.profile_failed());
+        let (dir, failures) = (dir.display(), self.metrics.profile_failed());
         error!(
             %dir, reason, kept = self.seen.is_some(), failures,
             "profile directory cannot be read; it is looked for again"
@@ -171,7 +176,7 @@ impl Reloader {
     fn log(&self, complaint: &Complaint) {
         match complaint {
             Complaint::Broken { file, reason, kept } => {
-                let failures = self.counters.profile_failed();
+                let failures = self.metrics.profile_failed();
                 error!(file, reason, kept, failures, "profile file broken");
             }
             Complaint::Ineffective { file, reason } => {

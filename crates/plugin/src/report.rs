@@ -5,6 +5,8 @@ use kubefence_injection::ProfileChoice;
 use nri_plugin::HandlerError;
 use nri_plugin::api::{Container, PodSandbox};
 
+use crate::metrics::Decision;
+
 /// The container that a log line is about.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject<'a> {
@@ -33,13 +35,25 @@ macro_rules! say {
 impl Subject<'_> {
     /// The runtime has created it, wrapped.
     pub(crate) fn injected(&self, plan: Option<&str>) {
-        say!(info, self, "injected", decision = "inject", plan = plan);
+        say!(
+            info,
+            self,
+            "injected",
+            decision = Decision::Inject.as_str(),
+            plan = plan
+        );
     }
 
     /// It is not ours.
     pub(crate) fn skipped(&self) {
         let reason = "runtime handler not configured";
-        say!(info, self, "skip", decision = "skip", reason = reason);
+        say!(
+            info,
+            self,
+            "skip",
+            decision = Decision::Skip.as_str(),
+            reason = reason
+        );
     }
 
     /// An annotation of its pod is not a profile name.
@@ -51,7 +65,13 @@ impl Subject<'_> {
     /// It must not exist.
     pub(crate) fn refused(&self, error: &anyhow::Error) -> HandlerError {
         let reason = format!("{error:#}");
-        say!(warn, self, "refused", decision = "refuse", reason = reason);
+        say!(
+            warn,
+            self,
+            "refused",
+            decision = Decision::Refuse.as_str(),
+            reason = reason
+        );
         self.message(&reason)
     }
 
@@ -62,7 +82,7 @@ impl Subject<'_> {
             error,
             self,
             "created without its sandbox",
-            decision = "refuse",
+            decision = Decision::Refuse.as_str(),
             reason = reason
         );
         self.message(&reason)
@@ -75,7 +95,7 @@ impl Subject<'_> {
             info,
             self,
             "left to the guard",
-            decision = "guard",
+            decision = Decision::Guard.as_str(),
             reason = reason
         );
     }
@@ -86,7 +106,7 @@ impl Subject<'_> {
             info,
             self,
             "sandboxed by the guard",
-            decision = "guard",
+            decision = Decision::Guard.as_str(),
             plan = plan
         );
     }

@@ -100,6 +100,16 @@ impl Plugin {
             .join("metadata.json")
     }
 
+    /// Where its endpoints are, `ADDRESS:PORT`.
+    pub fn endpoints(&self) -> Result<String> {
+        let lines = self.lines();
+        let mut lines = lines.iter().rev();
+        let line = lines.find(|line| line["msg"] == "serving metrics");
+        let address = line.and_then(|line| line["addr"].as_str());
+        let address = address.context("the plugin does not say where it serves metrics")?;
+        Ok(address.to_owned())
+    }
+
     /// The log file, stdout and stderr.
     pub fn log(&self) -> PathBuf {
         log(&self.home)
@@ -162,7 +172,8 @@ fn spawn(territory: &Territory, binary: &Path) -> Result<Background> {
     command
         .arg("--config")
         .arg(config(home))
-        .args(["--json", "--log-level", "debug"]);
+        .args(["--json", "--log-level", "debug"])
+        .args(["--metrics-addr", "127.0.0.1:0"]);
     territory.spawn("the plugin", &mut command, &log(home))
 }
 

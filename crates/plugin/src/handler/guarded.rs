@@ -4,10 +4,11 @@ use kubefence_node_files::records::Confinement;
 use kubefence_profile::ProfileName;
 use nri_plugin::api::ContainerState;
 
-use super::{Sandboxer, found_bare, key, metadata};
+use super::present::{Present, found_bare};
+use super::{Sandboxer, key, metadata};
 use crate::guard::NotGuarded;
+use crate::metrics::Decision;
 use crate::report::Subject;
-use crate::state::{Key, Metadata};
 
 impl Sandboxer {
     /// Whether the guard comes after this plugin.
@@ -23,41 +24,36 @@ impl Sandboxer {
         &self,
         subject: &Subject<'_>,
         wanted: &ProfileName,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), NotGuarded> {
         let Confinement { profile, plan, .. } = self.guard.confinement(&subject.container.id)?;
-        anyhow::ensure!(
-            profile == *wanted,
-            "the guard has put it under profile \"{profile}\": give nono-runc.toml the plugin's default_profile, and \
-             have the handler's pod_annotations list \"nono.sh/*\" and \"container.nono.sh/*\""
-        );
+        if profile != *wanted {
+            return Err(NotGuarded::OtherProfile(profile));
+        }
         let plan = plan.map(|plan| plan.to_string());
+        self.metrics.decided(Decision::Guard);
         subject.guarded(plan.as_deref());
         self.recorder
             .record(key(subject), metadata(subject, &profile, plan));
         Ok(())
     }
 
-    /// Like [`Self::adopt`], of a container whose spec is bare although its handler has the guard.
-    pub(super) fn adopt_guarded(
-        &self,
-        subject: &Subject<'_>,
-        bare: &anyhow::Error,
-    ) -> Option<(Key, Metadata)> {
+    /// Like [`Self::judge`], of a container whose spec is bare although its handler has the guard.
+    pub(super) fn judge_guarded(&self, subject: &Subject<'_>, bare: &anyhow::Error) -> Present {
         let state = subject.container.state();
         match self.guard.confinement(&subject.container.id) {
             Ok(Confinement { profile, plan, .. }) => {
                 let plan = plan.map(|plan| plan.to_string());
-                return Some((key(subject), metadata(subject, &profile, plan)));
+                Present::Sandboxed(key(subject), metadata(subject, &profile, plan))
             }
             // The guard sees it when it is started, and so does this plugin then.
             Err(NotGuarded::NoRecord(_)) if state == ContainerState::Created => {
                 subject.left_to_the_guard(bare);
+                Present::Irrelevant
             }
             Err(error) => {
                 let error = anyhow::Error::new(error).context(format!("{bare:#}"));
-                found_bare(subject, &error);
+                found_bare(subject, &error)
             }
         }
-        None
     }
 }

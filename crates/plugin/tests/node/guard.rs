@@ -18,7 +18,7 @@ impl Node {
         self.connect_with(&self.guarded()).await
     }
 
-    fn guarded(&self) -> String {
+    pub(crate) fn guarded(&self) -> String {
         format!(
             "runtime_classes = [\"nono-runc\", \"plain-nono\"]\nguarded_classes = [\"nono-runc\"]\nguard_state_dir = {:?}\n",
             self.path("guard")
@@ -26,7 +26,7 @@ impl Node {
     }
 
     /// Does as the guard does when it has wrapped a container.
-    fn record(&self, id: &str, kind: Kind) {
+    pub(crate) fn record(&self, id: &str, kind: Kind) {
         let record = Record {
             format: FORMAT,
             root: "/run/runc".into(),
@@ -45,7 +45,7 @@ impl Node {
     }
 }
 
-fn confined(profile: &str) -> Kind {
+pub(crate) fn confined(profile: &str) -> Kind {
     Kind::Container(Confinement {
         profile: ProfileName::parse(profile).unwrap(),
         plan: Some(PlanDigest::of(b"plan")),

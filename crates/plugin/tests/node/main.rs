@@ -2,6 +2,7 @@
 
 mod container_life;
 mod damage;
+mod endpoints;
 mod failure;
 mod guard;
 mod harness;
