@@ -8,6 +8,7 @@ mod build;
 mod cargo;
 mod deny;
 mod fuzz;
+mod image;
 mod parity;
 mod setup;
 mod test;
@@ -29,6 +30,8 @@ enum Task {
     Setup(setup::Args),
     /// Build the release binaries, check them, and put them at the root
     Build,
+    /// Write the container image from the built binaries, or have a container engine build it
+    Image(image::Args),
     /// Run all suites and count them
     Test,
     /// Measure the built binaries and print the table of docs/benchmarks.md
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Setup(args) => setup::run(&args),
         Task::Build => build::build(),
+        Task::Image(args) => image::run(&args),
         Task::Test => test::test(),
         Task::Bench => bench::bench(),
         Task::Parity(args) => parity::parity(&args),

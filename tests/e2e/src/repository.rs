@@ -39,6 +39,21 @@ pub fn command_binary() -> Result<PathBuf> {
     built_binary("KUBEFENCE_COMMAND", "kubefence")
 }
 
+/// The container image: `$KUBEFENCE_IMAGE`, else the archive in target/image.
+pub fn image_archive() -> Result<PathBuf> {
+    let path = std::env::var_os("KUBEFENCE_IMAGE").map_or_else(
+        || root().join("target/image/kubefence-image.tar"),
+        PathBuf::from,
+    );
+    if !path.is_file() {
+        bail!(
+            "{} is missing: run `make image`, or point KUBEFENCE_IMAGE at it",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
 fn built_binary(variable: &str, name: &str) -> Result<PathBuf> {
     let path = std::env::var_os(variable).map_or_else(|| root().join(name), PathBuf::from);
     if !path.is_file() {

@@ -70,6 +70,11 @@ impl<'p> ContainerRequest<'p> {
         self
     }
 
+    /// Uses an image by its full name, none of the test images.
+    pub fn image(self, name: &str) -> Self {
+        self.set("image", json!({ "image": name }))
+    }
+
     /// Uses `args` with the image's entrypoint or the command.
     pub fn args(self, args: &[&str]) -> Self {
         self.set("args", json!(args))
