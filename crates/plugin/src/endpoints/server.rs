@@ -9,13 +9,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::warn;
 
 use super::{Views, routes};
 
 /// Most connections at once. One more ends the oldest: who holds connections open keeps nobody else out.
-pub(super) const CONNECTIONS: usize = 16;
+pub(super) const CONNECTIONS: usize = 64;
+/// What every connection gets before another one may end it: whoever asks at once, as probes do, is answered, however many others come.
+const LEAST: Duration = Duration::from_millis(50);
 /// What a connection may take altogether, from its first byte to its last.
 pub(super) const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 /// What the head of a request may take of it.
@@ -46,8 +48,11 @@ async fn accept_all(listener: &TcpListener, views: &Views) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                make_room(&mut open);
-                open.push_back(tokio::spawn(serve(stream, views.clone())));
+                make_room(&mut open).await;
+                open.push_back(Open {
+                    since: Instant::now(),
+                    task: tokio::spawn(serve(stream, views.clone())),
+                });
                 last_failed = false;
             }
             Err(error) => {
@@ -65,12 +70,19 @@ async fn accept_all(listener: &TcpListener, views: &Views) {
     }
 }
 
-fn make_room(open: &mut VecDeque<JoinHandle<()>>) {
-    open.retain(|connection| !connection.is_finished());
+/// A connection that is served.
+struct Open {
+    since: Instant,
+    task: JoinHandle<()>,
+}
+
+async fn make_room(open: &mut VecDeque<Open>) {
+    open.retain(|connection| !connection.task.is_finished());
     if open.len() >= CONNECTIONS
         && let Some(oldest) = open.pop_front()
     {
-        oldest.abort();
+        sleep_until(oldest.since + LEAST).await;
+        oldest.task.abort();
     }
 }
 
