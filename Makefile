@@ -1,9 +1,15 @@
 # The door to everything: what takes more than a line lives in xtask/ and tests/e2e/.
 .DEFAULT_GOAL := build
-.PHONY: build setup demo test e2e attacks agents chaos parity fuzz bench lint deny fmt clean
+.PHONY: build image docker-build setup demo test e2e e2e-k8s chart helm-lint node-systemd attacks agents chaos parity fuzz bench lint deny fmt clean
 
 build: ## ./nono, ./nono-runc, ./10-nono-nri and ./kubefence, static and checked
 	cargo xtask build
+
+image: build ## target/image/kubefence-image.tar, the container image; needs no container engine
+	cargo xtask image
+
+docker-build: build ## the image nono-nri:latest, by docker or podman; without either, its archive
+	cargo xtask image --engine auto
 
 setup: ## Debian packages and pinned Go tools that tests and demo need (as root)
 	cargo xtask setup
@@ -11,11 +17,27 @@ setup: ## Debian packages and pinned Go tools that tests and demo need (as root)
 demo: setup build ## one workload, bare and sandboxed, on a private containerd
 	cargo run --quiet --package e2e --bin demo
 
-test: setup build ## all suites; the last line counts them
+test: setup image ## all suites; the last line counts them
 	cargo xtask test
 
-e2e: setup build ## only the checks on a real runtime
+e2e: setup image ## only the checks on a real runtime
 	cargo run --quiet --package e2e --bin e2e
+
+e2e-k8s: setup build ## the checks on a real Kubernetes cluster, started for them
+	cargo xtask setup --group kubernetes
+	cargo xtask image
+	cargo run --quiet --package e2e-k8s
+
+node-systemd: setup build ## node install on a Debian with systemd, in QEMU (Debian package qemu-system-x86)
+	cargo run --quiet --package e2e --bin node_systemd
+
+chart: ## everything that is rendered from the Helm chart
+	cargo xtask setup --only helm
+	cargo run --quiet --package chart
+
+helm-lint: ## the Helm chart: helm lint, bad values, and whether what is rendered from it is up to date
+	cargo xtask setup --only helm
+	cargo test --quiet --package chart --test drift --test objects --test refusals
 
 attacks: setup build ## everything that tries to get around the sandbox, on every container runtime
 	cargo run --quiet --package e2e --bin attacks

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use self::versions::Versions;
+use self::versions::{GoTool, Versions};
 
 /// The name under which `--only` selects the Debian packages.
 const APT: &str = "apt";
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Install only these: `apt`, or the name of a Go tool (repeatable)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Install only the tools of this group, which are left out otherwise: `kubernetes`
+    #[arg(long, value_name = "GROUP", conflicts_with = "only")]
+    group: Option<String>,
 }
 
 /// The program that crate `name` of tools/versions.toml installs; builds it if it is not there yet.
@@ -40,13 +43,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let repository = repository();
     let versions = Versions::read(&repository.join("tools/versions.toml"))?;
     reject_unknown_names(&args.only, &versions)?;
-    let selected = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    reject_unknown_group(args.group.as_deref(), &versions)?;
 
-    if selected(APT) {
+    let everything = args.only.is_empty() && args.group.is_none();
+    if everything || args.only.iter().any(|only| only == APT) {
         apt::install_missing(&versions.apt.packages)?;
     }
     let tools = repository.join(".cache/tools");
-    for tool in versions.go.iter().filter(|tool| selected(&tool.name)) {
+    let selected = |tool: &&GoTool| tool.is_selected(&args.only, args.group.as_deref());
+    for tool in versions.go.iter().filter(selected) {
         for version in &tool.versions {
             go::install(&repository, &tools, tool, version)?;
         }
@@ -64,6 +69,16 @@ fn reject_unknown_names(only: &[String], versions: &Versions) -> Result<()> {
             known.join(", ")
         ),
         None => Ok(()),
+    }
+}
+
+fn reject_unknown_group(group: Option<&str>, versions: &Versions) -> Result<()> {
+    let mut known = versions.go.iter().filter_map(|tool| tool.group.as_deref());
+    match group {
+        Some(group) if !known.any(|name| name == group) => {
+            bail!("--group {group}: tools/versions.toml has no tool of that group")
+        }
+        _ => Ok(()),
     }
 }
 

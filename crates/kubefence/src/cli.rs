@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cluster::ClusterArgs;
+use crate::node::NodeArgs;
+
 /// Confines Kubernetes containers with Landlock.
 #[derive(Debug, Parser)]
 #[command(name = "kubefence", version, arg_required_else_help = true)]
@@ -16,6 +19,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// List, show, check, explain, compare and publish sandbox profiles
     Profile(ProfileArgs),
+    /// Set up this node, undo that, and tell how it is
+    Node(NodeArgs),
+    /// What concerns all nodes of a cluster
+    Cluster(ClusterArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

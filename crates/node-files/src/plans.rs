@@ -13,7 +13,7 @@
 mod lookup;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, FileType, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,18 @@ pub enum PublishError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// Something else is where a directory or a link of ours belongs. Nothing has changed for any profile.
+    #[error(
+        "{path} is {found}, and {expected} belongs there: move it away; until then, every profile stays as it was published last"
+    )]
+    Taken {
+        /// What is in the way.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What belongs there.
+        expected: &'static str,
     },
     /// A link cannot be replaced. Those of other profiles may have been.
     #[error(
@@ -88,6 +100,8 @@ pub fn publish<'a>(
     plans: impl IntoIterator<Item = (&'a ProfileName, &'a EncodedPlan)>,
     dir: &Path,
 ) -> Result<(), PublishError> {
+    let plans: Vec<_> = plans.into_iter().collect();
+    check_free(plans.iter().map(|(name, _)| *name), dir)?;
     let (files, profiles) = (dir.join(PLANS_DIR), dir.join(PROFILES_DIR));
     for directory in [&files, &profiles] {
         create_dir(directory).map_err(write_error(directory))?;
@@ -106,6 +120,43 @@ pub fn publish<'a>(
         }));
     }
     replace(&staged)
+}
+
+/// Checks that in `dir`, plans could be published under some names without taking the place of what is somebody else's.
+///
+/// # Errors
+///
+/// Fails with the first thing that is in the way.
+pub fn check_free<'a>(
+    names: impl IntoIterator<Item = &'a ProfileName>,
+    dir: &Path,
+) -> Result<(), PublishError> {
+    let profiles = dir.join(PROFILES_DIR);
+    for path in [dir.join(PLANS_DIR), profiles.clone()] {
+        if kind_of(&path).is_some_and(|kind| kind.is_symlink()) {
+            return Err(PublishError::Taken {
+                path,
+                found: "a link",
+                expected: "a directory",
+            });
+        }
+    }
+    for name in names {
+        let path = profiles.join(format!("{name}.json"));
+        if kind_of(&path).is_some_and(|kind| kind.is_file()) {
+            return Err(PublishError::Taken {
+                path,
+                found: "a file",
+                expected: "a link to a plan",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn kind_of(path: &Path) -> Option<FileType> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    Some(metadata.file_type())
 }
 
 /// Puts links in place, as many as can be.

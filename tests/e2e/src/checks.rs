@@ -7,12 +7,15 @@ mod baseline;
 mod broken;
 mod confinement;
 mod contract;
+mod endpoints;
 mod failure;
 mod filters;
 mod ground;
 mod guard;
 mod hostile;
+mod image;
 mod languages;
+mod node_setup;
 mod podman;
 mod process;
 mod profiles;
@@ -65,7 +68,7 @@ pub enum Run {
 
 /// Every check, in order.
 pub fn all() -> Vec<Check> {
-    let topics: [&[Check]; 15] = [
+    let topics: [&[Check]; 18] = [
         baseline::CHECKS,
         table::CHECKS,
         contract::CHECKS,
@@ -75,12 +78,15 @@ pub fn all() -> Vec<Check> {
         hostile::CHECKS,
         volumes::CHECKS,
         failure::CHECKS,
+        endpoints::CHECKS,
         guard::CHECKS,
         broken::CHECKS,
         filters::CHECKS,
         scale::CHECKS,
+        image::CHECKS,
         runtimes::CHECKS,
         podman::CHECKS,
+        node_setup::CHECKS,
     ];
     topics.concat()
 }

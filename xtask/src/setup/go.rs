@@ -3,6 +3,7 @@
 mod c;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -30,6 +31,7 @@ pub(crate) fn install(repository: &Path, tools: &Path, tool: &GoTool, version: &
         let module = c::module_directory(repository, tool, version)?;
         c::compile(&module.join(sources), &partial.join(program))?;
     }
+    link(tool, &partial)?;
     remove(&home)?;
     fs::rename(&partial, &home).with_context(|| format!("cannot rename {}", partial.display()))?;
     println!("{name}: built in {} s", began.elapsed().as_secs());
@@ -43,6 +45,9 @@ fn build(repository: &Path, tool: &GoTool, version: &str, into: &Path) -> Result
         .env("CGO_ENABLED", if tool.cgo { "1" } else { "0" });
     if !tool.tags.is_empty() {
         go.arg("-tags").arg(tool.tags.join(","));
+    }
+    if tool.strip {
+        go.args(["-ldflags", "-s -w"]);
     }
     match &tool.pinned_in {
         Some(directory) => {
@@ -65,6 +70,18 @@ fn build(repository: &Path, tool: &GoTool, version: &str, into: &Path) -> Result
             "go could not build {} {version}: its messages are above",
             tool.name
         );
+    }
+    Ok(())
+}
+
+/// Gives the first command its other names.
+fn link(tool: &GoTool, directory: &Path) -> Result<()> {
+    let Some(command) = tool.binaries().next() else {
+        bail!("{} has no command to link to", tool.name);
+    };
+    for name in &tool.links {
+        let path = directory.join(name);
+        symlink(&command, &path).with_context(|| format!("cannot link {}", path.display()))?;
     }
     Ok(())
 }

@@ -34,6 +34,14 @@ pub(crate) struct GoTool {
     #[serde(default)]
     pub(crate) tags: Vec<String>,
     pub(crate) cgo: bool,
+    /// Tools of a group are installed only when the group is asked for.
+    pub(crate) group: Option<String>,
+    /// Leaves out what only debuggers read.
+    #[serde(default)]
+    pub(crate) strip: bool,
+    /// Further names of the first command, for programs that look at what they are called.
+    #[serde(default)]
+    pub(crate) links: Vec<String>,
     /// C programs of the module by name, each with the directory of its sources.
     #[serde(default, rename = "c-programs")]
     pub(crate) c_programs: BTreeMap<String, String>,
@@ -108,6 +116,15 @@ impl Versions {
 }
 
 impl GoTool {
+    /// Whether it is installed: by its name, with its group, or, without a group, unless something else is asked for.
+    pub(crate) fn is_selected(&self, names: &[String], group: Option<&str>) -> bool {
+        match group {
+            Some(_) => self.group.as_deref() == group,
+            None if names.is_empty() => self.group.is_none(),
+            None => names.contains(&self.name),
+        }
+    }
+
     /// Import paths of the commands.
     pub(crate) fn packages(&self) -> impl Iterator<Item = String> {
         self.commands.iter().map(|command| match command.as_str() {
@@ -151,6 +168,23 @@ mod tests {
         let text = r#"tool = { version = "1.0.0", lock = false }"#;
         assert!(toml::from_str::<BTreeMap<String, CargoTool>>(text).is_err());
     }
+
+    #[test]
+    fn a_group_is_installed_only_when_it_is_asked_for() {
+        let tool = |group: &str| -> GoTool {
+            let text = format!(
+                "name = \"tool\"\nmodule = \"m\"\ncommands = []\nversions = []\ncgo = false\n{group}"
+            );
+            toml::from_str(&text).unwrap()
+        };
+        let (usual, grouped) = (tool(""), tool("group = \"cluster\""));
+        let named = ["tool".to_owned()];
+        assert!(usual.is_selected(&[], None) && !grouped.is_selected(&[], None));
+        assert!(usual.is_selected(&named, None) && grouped.is_selected(&named, None));
+        assert!(!usual.is_selected(&[], Some("cluster")));
+        assert!(grouped.is_selected(&[], Some("cluster")));
+    }
+
     #[test]
     fn c_programs_are_among_the_binaries_of_a_tool() {
         let text = r#"

@@ -202,3 +202,30 @@ fn that_links_cannot_be_removed_does_not_read_as_if_nothing_were_published() {
     assert!(matches!(&error, PublishError::Prune { path, .. } if *path == profiles));
     assert!(error.to_string().contains("the new ones of all others"));
 }
+
+#[test]
+fn what_is_somebody_elses_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let published = publish_into(dir.path());
+    publish(&published, dir.path()).expect("control: our own links are in nobody's way");
+    let link = dir.path().join("profiles/strict.json");
+    fs::remove_file(&link).unwrap();
+    fs::write(&link, "theirs").unwrap();
+    let error = publish(&published, dir.path()).unwrap_err();
+    assert!(
+        matches!(&error, PublishError::Taken { path, .. } if *path == link),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(&link).unwrap(), "theirs");
+}
+
+#[test]
+fn nothing_is_published_through_a_link() {
+    for name in ["plans", "profiles"] {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        symlink(elsewhere.path(), dir.path().join(name)).unwrap();
+        let error = publish(&plans(), dir.path()).unwrap_err();
+        assert!(matches!(&error, PublishError::Taken { .. }), "{error}");
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "{name}");
+    }
+}
