@@ -4,6 +4,7 @@
 //! that was interrupted anywhere can be repeated or undone. The content of what was there lies beside it in `backups/`,
 //! each file under its own digest.
 
+mod handlers;
 mod lock;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -387,17 +388,6 @@ impl Manifest {
             directories: Vec::new(),
             foreign: Vec::new(),
         }
-    }
-
-    /// Whether the handlers that the runtime knows show that it was restarted, while that is pending.
-    pub(crate) fn restart_shows(&self, known: Option<&BTreeSet<String>>) -> bool {
-        let all = |known: &BTreeSet<String>| self.handlers.iter().all(|name| known.contains(name));
-        self.restart_pending && self.handlers_show_restart && known.is_some_and(all)
-    }
-
-    /// The handlers, and those that were.
-    pub(crate) fn all_handlers(&self) -> Vec<String> {
-        [self.handlers.as_slice(), &self.former_handlers].concat()
     }
 }
 

@@ -39,13 +39,7 @@ pub(super) fn begin(
                 .retain(|name| !handlers.contains(name));
         }
         None => {
-            let mut changes = survey.changes.iter();
-            let is_left = |change: &Change| {
-                let found = change.found.as_ref();
-                change.purpose == Purpose::Program
-                    && found.is_some_and(|found| is_left_behind(change, found))
-            };
-            let again = changes.any(is_left);
+            let again = survey.changes.iter().any(is_program_left_behind);
             manifest.foreign = foreign(root, &options.nono_dir, again)?;
         }
     }
@@ -179,6 +173,11 @@ fn is_left_behind(change: &Change, found: &Found) -> bool {
         Purpose::OwnConfig => true,
         Purpose::EditedConfig => false,
     }
+}
+
+fn is_program_left_behind(change: &Change) -> bool {
+    let found = change.found.as_ref();
+    change.purpose == Purpose::Program && found.is_some_and(|found| is_left_behind(change, found))
 }
 
 /// A file that stays as it is: installed earlier, or edited by somebody since in a way that leaves kubefence's part intact.
