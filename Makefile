@@ -28,7 +28,8 @@ e2e-k8s: setup build ## the checks on a real Kubernetes cluster, started for the
 	cargo xtask image
 	cargo run --quiet --package e2e-k8s
 
-node-systemd: setup build ## node install on a Debian with systemd, in QEMU (Debian package qemu-system-x86)
+node-systemd: setup build ## node install on a Debian with systemd, in QEMU
+	cargo xtask setup --group systemd
 	cargo run --quiet --package e2e --bin node_systemd
 
 chart: ## everything that is rendered from the Helm chart

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Install only these: `apt`, or the name of a Go tool (repeatable)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Install only the tools of this group, which are left out otherwise: `kubernetes`
+    /// Install only the tools of this group, which are left out otherwise: `kubernetes`, `systemd`
     #[arg(long, value_name = "GROUP", conflicts_with = "only")]
     group: Option<String>,
 }
@@ -49,6 +49,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if everything || args.only.iter().any(|only| only == APT) {
         apt::install_missing(&versions.apt.packages)?;
     }
+    if let Some(packages) = args
+        .group
+        .as_ref()
+        .and_then(|group| versions.apt.groups.get(group))
+    {
+        apt::install_missing(packages)?;
+    }
     let tools = repository.join(".cache/tools");
     let selected = |tool: &&GoTool| tool.is_selected(&args.only, args.group.as_deref());
     for tool in versions.go.iter().filter(selected) {
@@ -73,7 +80,9 @@ fn reject_unknown_names(only: &[String], versions: &Versions) -> Result<()> {
 }
 
 fn reject_unknown_group(group: Option<&str>, versions: &Versions) -> Result<()> {
-    let mut known = versions.go.iter().filter_map(|tool| tool.group.as_deref());
+    let of_packages = versions.apt.groups.keys().map(String::as_str);
+    let of_tools = versions.go.iter().filter_map(|tool| tool.group.as_deref());
+    let mut known = of_packages.chain(of_tools);
     match group {
         Some(group) if !known.any(|name| name == group) => {
             bail!("--group {group}: tools/versions.toml has no tool of that group")

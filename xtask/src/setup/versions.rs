@@ -20,6 +20,9 @@ pub(crate) struct Versions {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Apt {
     pub(crate) packages: Vec<String>,
+    /// Packages of single groups, by name.
+    #[serde(default)]
+    pub(crate) groups: BTreeMap<String, Vec<String>>,
 }
 
 /// One Go module, in one or more versions.
