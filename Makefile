@@ -47,7 +47,7 @@ agents: setup build ## coding agents and language tools under their profiles, on
 	cargo run --quiet --package e2e --bin agents
 
 chaos: setup build ## containers come and go while the plugin is killed and containerd restarted
-	cargo run --quiet --package e2e --bin chaos
+	cargo run --quiet --package e2e --bin chaos -- $(CHAOS)
 
 parity: setup build ## upstream nono and our launcher, operation by operation
 	cargo xtask parity
