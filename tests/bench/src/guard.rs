@@ -119,14 +119,19 @@ fn exec(stage: &bundle::Stage, bare: &Runtime, guarded: &Runtime) -> anyhow::Res
 /// Runs the cases in turns, so that a machine that slows down slows all of them.
 fn alternate<const N: usize>(
     rounds: usize,
-    mut cases: [&mut dyn FnMut() -> anyhow::Result<Duration>; N],
+    cases: [&mut dyn FnMut() -> anyhow::Result<Duration>; N],
 ) -> anyhow::Result<[Sample; N]> {
     let mut samples = [const { Sample::empty() }; N];
     for round in 0..WARM_UP + rounds {
-        for (sample, case) in samples.iter_mut().zip(&mut cases) {
-            let elapsed = case()?;
+        // What a container leaves for the kernel to clear away slows the next one, so each case follows each.
+        let mut order = std::array::from_fn::<usize, N, _>(|turn| (round + turn) % N);
+        if round / N % 2 == 1 {
+            order.reverse();
+        }
+        for index in order {
+            let elapsed = cases[index]()?;
             if round >= WARM_UP {
-                sample.add(elapsed);
+                samples[index].add(elapsed);
             }
         }
     }
